@@ -1,0 +1,1 @@
+"""The eleven areas a DevOps team answers for, one folder each; no area imports another."""

@@ -1,0 +1,1 @@
+"""One folder per outside tool; a connector imports no area."""

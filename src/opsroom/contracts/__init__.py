@@ -1,0 +1,1 @@
+"""What areas and connectors declare, implement and ask: areas, operations, facts, actions, page parts."""

@@ -1,0 +1,83 @@
+"""Operations: one function per verb, from whose signature CLI and API are derived.
+
+    @operation("incidents.acknowledge", needs="operate")
+    def acknowledge(call: Call, id: str, *, note: str = "") -> Incident:
+        '''Say that someone is on it. Error: not found; already resolved.'''
+
+The name is `NOUN.VERB`. CLI: `opsroom NOUN VERB ID --note …`. API under /api/v1, derived so: `list` GET /NOUN, `show` GET
+/NOUN/{id}, `create` POST /NOUN, any other reading verb GET /NOUN[/{id}]/VERB, any other verb POST /NOUN[/{id}]/VERB.
+Positional parameters after `call` are path parts (at most one, `id`; write ids that hold slashes as query or body fields);
+keyword-only ones are query parameters (reads) or body fields (writes). Types: str, int, float, bool, datetime, enums,
+Literal, lists of str, `Model` subclasses, each optional by `| None`. Results are `Model`s, lists of them, or `Page[Model]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+Needs = Literal["read", "operate", "approve", "admin"]
+T = TypeVar("T")
+
+
+class Model(BaseModel):
+    """A frozen value that crosses a boundary; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Page(Model, Generic[T]):
+    """One page of a list; `next` is the cursor to pass as `after`, empty at the end."""
+
+    items: list[T]
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """A verb as declared. `reads`: it changes nothing. `local`: why it is on no other surface ("" : it is on all)."""
+
+    name: str
+    function: Callable[..., Any]
+    needs: Needs
+    reads: bool
+    local: str = ""
+
+    @property
+    def noun(self) -> str:
+        return self.name.split(".")[0]
+
+    @property
+    def verb(self) -> str:
+        return self.name.split(".")[1]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.function.__doc__ or "").strip().split("\n")[0]
+
+
+def operation(name: str, *, needs: Needs = "read", local: str = "") -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Marks a function as a verb; `needs="read"` means it changes nothing. The function stays callable as it is."""
+
+    def mark(function: Callable[..., T]) -> Callable[..., T]:
+        function.operation = Operation(  # type: ignore[attr-defined]
+            name=name, function=function, needs=needs, reads=needs == "read", local=local
+        )
+        return function
+
+    return mark
+
+
+def operations_of(*modules: object) -> tuple[Operation, ...]:
+    """All operations defined in these modules, in the order written."""
+    found: list[Operation] = []
+    for module in modules:
+        for thing in vars(module).values():
+            declared = getattr(thing, "operation", None)
+            if isinstance(declared, Operation) and thing.__module__ == module.__name__:  # type: ignore[attr-defined]
+                found.append(declared)
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Metrics and logs: one store in a supervised child process, PromQL over whole matrices, log search, scraping and rules."""

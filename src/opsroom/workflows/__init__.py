@@ -1,0 +1,1 @@
+"""The engine: workflow syntax, expressions, planning, run state, scheduler, runners and steps."""
