@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opsroom.kernel.errors import Place
+from opsroom.kernel.errors import Place, Problem
 
 Raw = Any
 """A YAML value: None, bool, int, float, str, or lists and dicts (keys str) of them; its strings may hold `${{ }}`."""
@@ -104,7 +104,9 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One event of `on`: filters as written; `cron` for schedule, `inputs` for workflow_dispatch, `types` for activity types."""
+    """One event of `on`: filters as written; `cron` for schedule, `inputs` for workflow_dispatch, `types` for activity types.
+
+    `timezones` has one IANA name for each `cron` ("" : not given); `workflows` are the names workflow_run follows."""
 
     event: str
     types: tuple[str, ...] = ()
@@ -115,13 +117,18 @@ class Trigger:
     paths: tuple[str, ...] = ()
     paths_ignore: tuple[str, ...] = ()
     cron: tuple[str, ...] = ()
+    timezones: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ()
     place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """One workflow file, valid. `permissions` None: not stated (then: contents read, nothing else)."""
+    """One workflow file, valid. `permissions` None: not stated (then: contents read, nothing else).
+
+    `unsupported` is what GitHub accepts and no runner here carries out; whoever runs the workflow refuses with it. A step among
+    that may have neither `run` nor `uses`."""
 
     path: str
     name: str
@@ -132,3 +139,4 @@ class Workflow:
     permissions: Mapping[str, str] | None = None
     concurrency: Concurrency | None = None
     jobs: Mapping[str, Job]
+    unsupported: tuple[Problem, ...] = ()
