@@ -115,6 +115,16 @@ class Queue:
         """Leaves the item as failed: nobody claims it again, and it can be seen."""
         return self._mine(tx, item, state="failed", error=error)
 
+    def drop(self, tx: Tx, key: str) -> bool:
+        """Takes back an item that nobody needs any more, such as a timer; False when there is none with this key."""
+        return bool(tx.execute(sa.delete(QUEUE).where(QUEUE.c.dedup == key)).rowcount)
+
+    def reclaim(self, holder: str) -> int:
+        """Frees what a holder of this name left held when its process died, at once instead of when the leases end."""
+        mine = sa.and_(QUEUE.c.state == "held", QUEUE.c.holder == holder)
+        with self._store.begin() as tx:
+            return tx.execute(sa.update(QUEUE).where(mine).values(state="ready", holder="")).rowcount
+
     def waiting(self, kinds: Sequence[str] = ()) -> list[Item]:
         """What is ready, held or failed, oldest first, at most 200."""
         query = sa.select(QUEUE).order_by(QUEUE.c.due).limit(200)
@@ -126,27 +136,23 @@ class Queue:
 
     def lease(self, name: str, holder: str, seconds: float) -> bool:
         """Takes or renews the lead of a duty; False while another holds it."""
+        return name in self.lease_all([name], holder, seconds)
+
+    def lease_all(self, names: Sequence[str], holder: str, seconds: float) -> list[str]:
+        """Takes or renews the lead of several duties in one transaction; returns those now held."""
         now = self._clock.now()
         expires = now + timedelta(seconds=seconds)
         with self._store.begin() as tx:
-            taken = tx.execute(
-                sa.update(LEASES)
-                .where(LEASES.c.name == name, sa.or_(LEASES.c.holder == holder, LEASES.c.expires < now))
-                .values(holder=holder, expires=expires)
-            )
-            if taken.rowcount:
-                return True
-            if tx.scalar(sa.select(LEASES.c.name).where(LEASES.c.name == name)) is not None:
-                return False
-            if self._store.dialect == "postgresql":
-                return bool(
-                    tx.execute(
-                        "INSERT INTO leases (name, holder, expires) VALUES (:name, :holder, :expires) ON CONFLICT DO NOTHING",
-                        {"name": name, "holder": holder, "expires": stamp(expires)},
-                    ).rowcount
-                )
-            tx.execute(sa.insert(LEASES).values(name=name, holder=holder, expires=expires))
+            return [name for name in names if self._take(tx, name, holder, now, expires)]
+
+    def _take(self, tx: Tx, name: str, holder: str, now: datetime, expires: datetime) -> bool:
+        mine = sa.or_(LEASES.c.holder == holder, LEASES.c.expires < now)
+        renew = sa.update(LEASES).where(LEASES.c.name == name, mine).values(holder=holder, expires=expires)
+        if tx.execute(renew).rowcount:
             return True
+        # The first holder of a name wins by the primary key; both databases know this form.
+        first = "INSERT INTO leases (name, holder, expires) VALUES (:name, :holder, :expires) ON CONFLICT DO NOTHING"
+        return bool(tx.execute(first, {"name": name, "holder": holder, "expires": stamp(expires)}).rowcount)
 
     def release(self, name: str, holder: str) -> None:
         """Gives up a lead, so that another need not wait for its end."""

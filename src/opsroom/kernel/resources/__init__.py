@@ -1,0 +1,68 @@
+"""Resources as code: kinds as Pydantic models, the catalog at a commit, references, the service graph, JSON Schema."""
+
+from opsroom.kernel.resources.catalog import Catalog, Catalogs
+from opsroom.kernel.resources.entities import ENGINE, KINDS, NETWORK, REPOSITORY, RUNBOOK
+from opsroom.kernel.resources.fields import (
+    Address,
+    Count,
+    Cron,
+    Day,
+    Duration,
+    Money,
+    Name,
+    OpenSpec,
+    Positive,
+    SecretText,
+    Share,
+    Spec,
+    Text,
+    Time,
+    TimeZone,
+    fill_secrets,
+    format_duration,
+    format_money,
+    parse_duration,
+    parse_money,
+)
+from opsroom.kernel.resources.loading import load_catalog
+from opsroom.kernel.resources.model import Kind, Metadata, Reference, Resource, schema_of
+from opsroom.kernel.resources.references import Edge, ServiceGraph, parse_ref
+
+__all__ = [
+    "ENGINE",
+    "KINDS",
+    "NETWORK",
+    "REPOSITORY",
+    "RUNBOOK",
+    "Address",
+    "Catalog",
+    "Catalogs",
+    "Count",
+    "Cron",
+    "Day",
+    "Duration",
+    "Edge",
+    "Kind",
+    "Metadata",
+    "Money",
+    "Name",
+    "OpenSpec",
+    "Positive",
+    "Reference",
+    "Resource",
+    "SecretText",
+    "ServiceGraph",
+    "Share",
+    "Spec",
+    "Text",
+    "Time",
+    "TimeZone",
+    "fill_secrets",
+    "format_duration",
+    "format_money",
+    "load_catalog",
+    "parse_duration",
+    "parse_money",
+    "parse_ref",
+    "schema_of",
+]
