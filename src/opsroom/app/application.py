@@ -1,0 +1,92 @@
+"""API and pages as one application: `/api` and `/prometheus` answer programs, everything else answers people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opsroom.contracts.area import ProgramRequest, ProgramRoute
+from opsroom.contracts.events import EventType
+from opsroom.contracts.kernel_operations import KERNEL_OPERATIONS
+from opsroom.contracts.plane import Call, Plane
+from opsroom.kernel import actors, secrets, waivers
+from opsroom.kernel.actors import Actor
+from opsroom.kernel.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from opsroom.surfaces.api.app import ExtraRoute
+
+PROGRAMS = ("/api/", "/prometheus/", "/health")
+
+OWN_EVENTS = (EventType(name="event.erased", sentence="the payload of an event was erased: {reason}"),)
+
+
+def kernel_events() -> tuple[EventType, ...]:
+    """What the kernel itself records, as the areas declare theirs."""
+    pairs = [*actors.EVENTS, *secrets.EVENTS, *waivers.EVENTS]
+    return (*OWN_EVENTS, *(EventType(name=name, sentence=sentence) for name, sentence in pairs))
+
+
+class Application:
+    """The ASGI application of a plane. `state` is the API's: `state.stopping` ends streams on both sides."""
+
+    def __init__(self, plane: Plane) -> None:
+        from opsroom.surfaces.api.app import build_api
+        from opsroom.surfaces.api.guards import BodyLimit, HostCheck, own_names
+        from opsroom.surfaces.web.app import build_web
+
+        operations = [*KERNEL_OPERATIONS, *(one for area in plane.areas for one in area.operations)]
+        api = build_api(
+            plane, operations, extra_routes=[_extra(plane, route) for area in plane.areas for route in area.routes]
+        )
+        web = build_web(
+            plane, plane.areas, identify=lambda request: _identify(plane, request), operations=KERNEL_OPERATIONS,
+            events=kernel_events(),
+        )  # fmt: skip
+        self.state = api.state
+        self._live = web.state.live
+        self._api: ASGIApp = api
+        guarded: ASGIApp = BodyLimit(web, limit=plane.settings.request_bytes)
+        self._web: ASGIApp = HostCheck(guarded, names=own_names(plane.settings))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        await (self._api if path.startswith(PROGRAMS) else self._web)(scope, receive, send)
+
+    def stop(self) -> None:
+        """Ends the pages' streams."""
+        self._live.stop()
+
+
+def _extra(plane: Plane, declared: ProgramRoute) -> ExtraRoute:
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from opsroom.surfaces.api.app import ExtraRoute
+
+    async def answer(request: Request) -> Response:
+        query: dict[str, list[str]] = {}
+        for name, value in request.query_params.multi_items():
+            query.setdefault(name, []).append(value)
+        given = ProgramRequest(
+            call=Call(plane=plane, actor=request.state.actor), method=request.method,
+            params={name: str(value) for name, value in request.path_params.items()}, query=query, body=await request.body(),
+        )  # fmt: skip
+        reply = await run_in_threadpool(declared.answer, given)
+        return Response(reply.body, status_code=reply.status, media_type=reply.media_type)
+
+    route = Route(declared.path, answer, methods=list(declared.methods))
+    return ExtraRoute(route=route, kind=declared.kind, needs=declared.needs)
+
+
+def _identify(plane: Plane, request: Request) -> Actor | None:
+    from opsroom.surfaces.api.guards import COOKIE
+
+    address = request.client.host if request.client else ""
+    try:
+        return plane.actors.authenticate(session=request.cookies.get(COOKIE, ""), address=address)
+    except Unauthenticated:
+        return None
