@@ -1,0 +1,35 @@
+"""The tables of performance, append-only."""
+
+from __future__ import annotations
+
+from opsroom.kernel.migrations import Migration, Retention
+
+MIGRATIONS = (
+    Migration(
+        name="performance-0001",
+        statements=(
+            """CREATE TABLE load_tests (
+                id TEXT PRIMARY KEY, key TEXT NOT NULL, test TEXT NOT NULL, service TEXT NOT NULL,
+                environment TEXT NOT NULL, digest TEXT NOT NULL, run TEXT NOT NULL, verdict TEXT NOT NULL,
+                rate DOUBLE PRECISION NOT NULL, requests BIGINT NOT NULL, failed BIGINT NOT NULL, late BIGINT NOT NULL,
+                buckets TEXT NOT NULL, reasons TEXT NOT NULL, broken TEXT NOT NULL, started TEXT NOT NULL,
+                finished TEXT NOT NULL, event TEXT NOT NULL)""",
+            "CREATE UNIQUE INDEX load_tests_key ON load_tests (key)",
+            "CREATE INDEX load_tests_test ON load_tests (test, environment, id)",
+            "CREATE INDEX load_tests_run ON load_tests (run)",
+            """CREATE TABLE traffic_sessions (
+                id TEXT PRIMARY KEY, service TEXT NOT NULL, environment TEXT NOT NULL, test TEXT NOT NULL,
+                actor TEXT NOT NULL, started TEXT NOT NULL, told BIGINT NOT NULL)""",
+            """CREATE TABLE traffic (
+                session TEXT NOT NULL, second BIGINT NOT NULL, service TEXT NOT NULL, environment TEXT NOT NULL,
+                sent BIGINT NOT NULL, failed BIGINT NOT NULL, reasons TEXT NOT NULL, buckets TEXT NOT NULL,
+                PRIMARY KEY (session, second))""",
+            "CREATE INDEX traffic_place ON traffic (service, environment, second)",
+        ),
+        retention={
+            "load_tests": Retention(why="baselines and trends", days=400, column="finished"),
+            "traffic_sessions": Retention(why="one row a generator"),
+            "traffic": Retention(why="what a deployment had to carry; events keep the sums", days=30),
+        },
+    ),
+)
