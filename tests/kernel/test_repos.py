@@ -407,6 +407,29 @@ def test_a_yaml_edit_changes_one_line() -> None:
     assert _lines(CONF, after) == [("      - service: inventory", "      - service: stock")]
 
 
+def test_what_a_yaml_edit_may_not_do_it_refuses() -> None:
+    with pytest.raises(UserError, match="line 2|:2:"):
+        edit_yaml("a: 1\n b: 2\n", ("a",), 1)
+    anchored = "a: &x {n: 1}\nb: *x\n"
+    assert edit_yaml(anchored, ("a", "n"), 2) == "a: &x {n: 2}\nb: *x\n"
+
+
+@pytest.mark.parametrize(
+    "value", ["yes", "012", "a: b", "- x", "#x", " x ", "", "é", "it's", 'say "x"', "a\nb", "null", 7, True, None, 1.5]
+)
+@pytest.mark.parametrize("old", ["plain", "'single'", '"double"'])
+def test_scalars_are_written_so_that_they_read_back(old: str, value: object) -> None:
+    after = edit_yaml(f"# top\n\na:   {old}   # why\nb: [1,   2]\n", ("a",), value)
+    assert load_documents(after, "x.yaml")[0][0].value == {"a": value, "b": [1, 2]}
+    assert after.startswith("# top\n\na:   ") and after.endswith("   # why\nb: [1,   2]\n")
+
+
+def test_other_documents_keep_their_text() -> None:
+    after = edit_yaml(CONF, ("more",), [1], document=1)
+    assert after == CONF.replace("3]\n", "3]\nmore:\n- 1\n").replace("2,   3", "2, 3")
+    assert edit_yaml(CONF, ("spec", "new"), 1).startswith("# Where it runs.\n---\nspec:\n")
+
+
 @pytest.mark.parametrize(
     "text",
     [

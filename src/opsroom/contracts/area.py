@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from opsroom.contracts.actions import Action
     from opsroom.contracts.events import EventType
     from opsroom.contracts.facts import Question
-    from opsroom.contracts.operations import Operation
+    from opsroom.contracts.operations import Needs, Operation
     from opsroom.contracts.pages import PageDeclaration, Part
-    from opsroom.contracts.plane import Plane
+    from opsroom.contracts.plane import Call, Plane
     from opsroom.kernel.ledger import Event
     from opsroom.kernel.migrations import Migration
     from opsroom.kernel.resources import Kind
@@ -39,6 +39,38 @@ class Duty:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramRequest:
+    """A request to a path whose shape is someone else's. `query` has every value of a name; `body` is at most `request_bytes` long."""
+
+    call: Call
+    method: str
+    params: Mapping[str, str]
+    query: Mapping[str, list[str]]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramReply:
+    """What such a path answers."""
+
+    status: int
+    body: bytes
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramRoute:
+    """A path beside /api/v1 that programs know from another product, such as "/prometheus/api/v1/query". `needs` as of operations;
+    errors are its own to shape: a UserError that leaves `answer` becomes a problem document."""
+
+    path: str
+    methods: tuple[str, ...]
+    answer: Callable[[ProgramRequest], ProgramReply]
+    kind: str
+    needs: Needs = "read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
     """What an area is made of. `facts` maps a question type to the function that answers it."""
 
@@ -55,3 +87,4 @@ class Area:
     duties: tuple[Duty, ...] = ()
     pages: tuple[PageDeclaration, ...] = ()
     parts: tuple[Part, ...] = ()
+    routes: tuple[ProgramRoute, ...] = ()

@@ -8,24 +8,34 @@ The name is `NOUN.VERB`. CLI: `opsroom NOUN VERB ID --note …`. API under /api/
 /NOUN/{id}, `create` POST /NOUN, any other reading verb GET /NOUN[/{id}]/VERB, any other verb POST /NOUN[/{id}]/VERB.
 Positional parameters after `call` are path parts (at most one, `id`; write ids that hold slashes as query or body fields);
 keyword-only ones are query parameters (reads) or body fields (writes). Types: str, int, float, bool, datetime, enums,
-Literal, lists of str, `Model` subclasses, each optional by `| None`. Results are `Model`s, lists of them, or `Page[Model]`.
+Literal, lists of str, `Model` subclasses, each optional by `| None`; `SecretStr` for what no surface may show or log. Results
+are `Model`s, lists of them, `Page[Model]`, or None. A `Started` is answered by 202 and a `Location` to follow. A result whose
+model has a field `version` is answered with it as ETag, and a write with `{id}` on the same noun obeys If-Match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+if TYPE_CHECKING:
+    from opsroom.contracts.plane import Call
+    from opsroom.kernel.actors import Resource
+
 Needs = Literal["read", "operate", "approve", "admin"]
 T = TypeVar("T")
+Scope = Callable[["Call", Mapping[str, Any]], "Resource"]
+"""What an operation acts upon, from its arguments by name: asked before it runs, to decide whether the actor may."""
 
 
 class Model(BaseModel):
-    """A frozen value that crosses a boundary; unknown fields are refused."""
+    """A frozen value that crosses a boundary; unknown fields are refused. `reveals` names fields that hold a secret made just
+    now and shown this once (a new token): only they escape redaction."""
 
+    reveals: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -36,15 +46,24 @@ class Page(Model, Generic[T]):
     next: str = ""
 
 
+class Started(Model):
+    """A long operation that has begun; `noun` and `id` name what tells of its progress, at /api/v1/NOUN/ID."""
+
+    noun: str
+    id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A verb as declared. `reads`: it changes nothing. `local`: why it is on no other surface ("" : it is on all)."""
+    """A verb as declared. `reads`: it changes nothing. `local`: why it is on no other surface ("" : it is on all). `scope` None:
+    the surfaces take team and environment from the parameters of these names, and the team of a `service` from its owner."""
 
     name: str
     function: Callable[..., Any]
     needs: Needs
     reads: bool
     local: str = ""
+    scope: Scope | None = None
 
     @property
     def noun(self) -> str:
@@ -60,12 +79,14 @@ class Operation:
         return (self.function.__doc__ or "").strip().split("\n")[0]
 
 
-def operation(name: str, *, needs: Needs = "read", local: str = "") -> Callable[[Callable[..., T]], Callable[..., T]]:
+def operation(
+    name: str, *, needs: Needs = "read", local: str = "", scope: Scope | None = None
+) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Marks a function as a verb; `needs="read"` means it changes nothing. The function stays callable as it is."""
 
     def mark(function: Callable[..., T]) -> Callable[..., T]:
         function.operation = Operation(  # type: ignore[attr-defined]
-            name=name, function=function, needs=needs, reads=needs == "read", local=local
+            name=name, function=function, needs=needs, reads=needs == "read", local=local, scope=scope
         )
         return function
 

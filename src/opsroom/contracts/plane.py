@@ -10,6 +10,7 @@ from opsroom.contracts.facts import Answer, Question
 
 if TYPE_CHECKING:
     from opsroom.contracts.area import Area
+    from opsroom.contracts.ports import Notifier
     from opsroom.kernel.actors import Actor, Actors
     from opsroom.kernel.blobs import Blobs
     from opsroom.kernel.clock import Clock
@@ -49,6 +50,7 @@ class Plane:
     telemetry: Telemetry
     engine: Engine
     areas: tuple[Area, ...] = ()
+    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     answers: Mapping[type[Question[Any]], Any] = field(default_factory=dict)
 
     def ask(self, question: Question[T]) -> Answer[T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -34,17 +35,19 @@ class Commit:
 
 
 class Files(Mapping[str, bytes]):
-    """The files of one commit by path, each read when asked for; links and submodules are not among them."""
+    """The files of one commit by path, each read when asked for; links and submodules are not among them. Threads may share it."""
 
     def __init__(self, repository: pygit2.Repository, commit: pygit2.Commit) -> None:
         self._repository = repository
+        self._lock = threading.Lock()
         self._commit = str(commit.id)
         self._blobs = dict(_walk(commit.tree, ""))
 
     def __getitem__(self, path: str) -> bytes:
         if path not in self._blobs:
             raise NotFound(f"no file {path!r} at {self._commit[:12]}")
-        return _data(self._repository[self._blobs[path]])
+        with self._lock:
+            return _data(self._repository[self._blobs[path]])
 
     def __contains__(self, path: object) -> bool:
         return path in self._blobs
@@ -125,5 +128,6 @@ def commit_file(
     mode = head.tree[path].filemode if path in head.tree else pygit2.enums.FileMode.BLOB
     index.add(pygit2.IndexEntry(path, repository.create_blob(data), mode))
     tree = index.write_tree(repository)
-    signature = pygit2.Signature(*author)
+    # Git refuses an empty name or address, and a person of the catalog need not have either.
+    signature = pygit2.Signature(author[0] or "opsroom", author[1] or "opsroom@localhost")
     return str(repository.create_commit(None, signature, signature, message, tree, [head.id]))

@@ -48,6 +48,7 @@ class _Watched:
     url: str
     mirror: Path
     accepted: Refs
+    refs: Refs = field(default_factory=dict)
     fingerprint: object = None
     next_look: float = 0.0
     looking: Future[None] | None = None
@@ -105,7 +106,7 @@ class Repos:
         changes: list[RefChange] = []
         for watched in list(self._watched.values()):
             self._look(watched)
-            if watched.fingerprint is not None and watched.mirror.exists():
+            if watched.fingerprint is not None and watched.refs != watched.accepted:
                 changes += self._changes(watched)
         return changes
 
@@ -127,7 +128,8 @@ class Repos:
 
     def refs(self, name: str) -> Refs:
         """The branches and tags of the mirror as they were last seen."""
-        return read_refs(self._open(name))
+        self._open(name)
+        return dict(self._of(name).refs)
 
     def default_branch(self, name: str) -> str:
         """The branch that HEAD of the source names; "" for an empty repository."""
@@ -259,22 +261,32 @@ class Repos:
             watched.fingerprint, watched.fault = fingerprint, ""
 
     def _fetch(self, watched: _Watched) -> None:
-        mirror, url = watched.mirror, str(local_path(watched.url) or watched.url)
+        mirror, folder = watched.mirror, local_path(watched.url)
+        url = str(folder.resolve()) if folder else watched.url
         if not (mirror / "HEAD").exists():
             mirror.mkdir(parents=True, exist_ok=True)
             run_git("init", "--bare", "--quiet", "--initial-branch=main", folder=mirror)
-        url = str(Path(url).resolve()) if local_path(url) else url
         options = ("--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
         run_git("fetch", *options, "--", url, *_REFSPECS, folder=mirror, url=watched.url, credentials=self._credentials)
-        head = run_git(
-            "ls-remote", "--symref", "--", url, "HEAD", folder=mirror, url=watched.url, credentials=self._credentials
-        )
-        if head.startswith("ref: refs/heads/"):
-            run_git("symbolic-ref", "HEAD", head.split()[1], folder=mirror)
+        head = self._source_head(watched)
+        repository = self._open(watched.name)
+        if head.startswith("refs/heads/"):
+            repository.set_head(head)
+        watched.refs = read_refs(repository)
+
+    def _source_head(self, watched: _Watched) -> str:
+        """The ref that HEAD of the source names; another text where it names none."""
+        folder = local_path(watched.url)
+        if folder is not None:
+            # The file itself: a process for one line would double the cost of a fetch.
+            directory = git_directory(folder)
+            return (directory / "HEAD").read_text("utf-8").removeprefix("ref:").strip() if directory else ""
+        arguments = ("ls-remote", "--symref", "--", watched.url, "HEAD")
+        told = run_git(*arguments, folder=watched.mirror, url=watched.url, credentials=self._credentials)
+        return told.split()[1] if told.startswith("ref: ") else ""
 
     def _changes(self, watched: _Watched) -> Iterator[RefChange]:
-        repository = self._open(watched.name)
-        now = read_refs(repository)
+        repository, now = self._open(watched.name), watched.refs
         for ref in sorted(now.keys() | watched.accepted.keys()):
             before, after = watched.accepted.get(ref, ""), now.get(ref, "")
             if before != after:

@@ -33,6 +33,11 @@ class Catalog:
         for resource in resources:
             self._by_kind.setdefault(resource.kind, {})[resource.name] = resource
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of which there is a resource."""
+        return tuple(sorted(self._by_kind))
+
     def find(self, kind: str, name: str) -> Resource | None:
         """The resource, or None. `name` may be a reference such as `group:shop-team`."""
         return self._by_kind.get(kind, {}).get(parse_ref(name, kind)[1])

@@ -16,8 +16,6 @@ from opsroom.kernel.resources.model import Kind, Metadata, Resource
 from opsroom.kernel.resources.references import check_references
 from opsroom.kernel.resources.variables import fill_variables
 
-_OURS = re.compile(rb"^apiVersion:[ \t]*[\"']?(?:opsroom\.dev|backstage\.io|openslo)/", re.MULTILINE)
-_GROUPS = ("opsroom.dev", "backstage.io", "openslo")
 _ENVELOPE = ("apiVersion", "kind", "metadata", "spec")
 
 
@@ -58,6 +56,9 @@ class _Loader:
     def __init__(self, files: Mapping[str, str | bytes], kinds: list[Kind]) -> None:
         self.files = files
         self.kinds = {kind.name: kind for kind in kinds}
+        self.groups = sorted({kind.api_version.partition("/")[0] for kind in kinds if not kind.where})
+        groups = "|".join(map(re.escape, self.groups)).encode()
+        self.ours = re.compile(rb"^apiVersion:[ \t]*[\"']?(?:" + groups + rb")/", re.MULTILINE)
         self.problems: list[Problem] = []
         self.drafts: list[_Draft] = []
         self.written: dict[str, dict[str, Place]] = {}
@@ -71,7 +72,7 @@ class _Loader:
             self._read_whole(path, by_path)
         elif path.endswith((".yaml", ".yml")):
             text = self.files[path]
-            if _is_named(path) or _OURS.search(text if isinstance(text, bytes) else text.encode()):
+            if _is_named(path) or self.ours.search(text if isinstance(text, bytes) else text.encode()):
                 self._read_documents(path)
 
     def finish(self, commit: str) -> tuple[Catalog, list[Problem]]:
@@ -139,7 +140,7 @@ class _Loader:
         api_version, name = node.value["apiVersion"], node.value["kind"]
         group = str(api_version).partition("/")[0]
         enveloped = {kind.name: kind for kind in self.kinds.values() if not kind.where}
-        if group not in _GROUPS:
+        if group not in self.groups:
             if _is_named(node.file):
                 versions = sorted({kind.api_version for kind in enveloped.values()})
                 way_out = meant(str(api_version), versions, what="known")

@@ -114,7 +114,8 @@ class Resource:
     @property
     def title(self) -> str:
         """What people call it."""
-        return self.metadata.title or self.metadata.display_name or self.metadata.name
+        own = getattr(self.spec, "title", "")
+        return self.metadata.title or self.metadata.display_name or str(own or "") or self.metadata.name
 
     def annotation(self, name: str) -> str:
         """The annotation's text; "" where there is none."""

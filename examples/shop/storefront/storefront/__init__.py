@@ -1,0 +1,1 @@
+"""The shop's storefront: what is sold, what is in stock, and orders."""
