@@ -1,0 +1,1 @@
+"""The scheduler: it makes the pure state machine durable and carries out what it commands."""
