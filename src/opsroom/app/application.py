@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opsroom.contracts.area import ProgramRequest, ProgramRoute
-from opsroom.contracts.events import EventType
 from opsroom.contracts.kernel_operations import KERNEL_OPERATIONS
 from opsroom.contracts.plane import Call, Plane
-from opsroom.kernel import actors, secrets, waivers
+from opsroom.contracts.sentences import KERNEL_EVENTS
 from opsroom.kernel.actors import Actor
 from opsroom.kernel.errors import Unauthenticated
 
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
     from opsroom.surfaces.api.app import ExtraRoute
 
 PROGRAMS = ("/api/", "/prometheus/", "/health")
-
-OWN_EVENTS = (EventType(name="event.erased", sentence="the payload of an event was erased: {reason}"),)
-
-
-def kernel_events() -> tuple[EventType, ...]:
-    """What the kernel itself records, as the areas declare theirs."""
-    pairs = [*actors.EVENTS, *secrets.EVENTS, *waivers.EVENTS]
-    return (*OWN_EVENTS, *(EventType(name=name, sentence=sentence) for name, sentence in pairs))
 
 
 class Application:
@@ -43,7 +34,7 @@ class Application:
         )
         web = build_web(
             plane, plane.areas, identify=lambda request: _identify(plane, request), operations=KERNEL_OPERATIONS,
-            events=kernel_events(),
+            events=KERNEL_EVENTS,
         )  # fmt: skip
         self.state = api.state
         self._live = web.state.live

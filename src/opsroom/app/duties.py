@@ -19,6 +19,7 @@ from opsroom.kernel.verification import CheckpointKey, write_checkpoint
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
 CHECKPOINT_SECONDS = 15.0
+WAIVER_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
 IDLE_SECONDS = 0.5
 
@@ -46,6 +47,7 @@ class Duties:
         self.holder = f"{socket.gethostname()}:{os.getpid()}"
         self._add("sealer", "kernel", self._seal)
         self._add("checkpoints", "kernel", self._checkpoint)
+        self._add("waivers", "kernel", self._sweep_waivers)
         for subscription in own:
             self._add(f"kernel.{subscription.name}", "subscription", self._subscription("kernel", subscription))
         for area in areas:
@@ -127,6 +129,10 @@ class Duties:
     def _checkpoint(self, status: Status) -> float:
         write_checkpoint(self._plane.store, self._plane.clock, CheckpointKey(self._plane.settings.keys))
         return CHECKPOINT_SECONDS
+
+    def _sweep_waivers(self, status: Status) -> float:
+        self._plane.waivers.sweep()
+        return WAIVER_SECONDS
 
     def _duty(self, duty: Duty) -> Callable[[Status], float]:
         def once(status: Status) -> float:

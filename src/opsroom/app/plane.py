@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from opsroom.app.actions import AreaActions
@@ -30,6 +32,7 @@ from opsroom.telemetry.port import Telemetry
 from opsroom.workflows import sandbox
 from opsroom.workflows import store as runs
 from opsroom.workflows.engine import Engine
+from opsroom.workflows.store import RunRecord
 
 
 def migrations_of(areas: Iterable[Area]) -> list[Migration]:
@@ -62,14 +65,17 @@ def build_plane(
     journal = Journal(clock, redact=redactor.redact)
     ledger = Ledger(store, clock, redact=redactor.redact)
     queue = Queue(store, clock)
-    hidden = Secrets(store, ledger, clock, redactor, keys=settings.keys, state=settings.state)
+    hidden = Secrets(
+        store, ledger, clock, redactor, keys=settings.keys, state=settings.state, environment=_parts(settings.secret_env),
+        folders=[Path(folder) for folder in _parts(settings.secret_files)],
+    )  # fmt: skip
     people = Actors(store, ledger, clock, keys=settings.keys, session_hours=settings.session_hours)
     people.first_start()
     actions = AreaActions(areas)
     catalogs = Catalogs()
     engine = Engine(
         store=store, ledger=ledger, queue=queue, clock=clock, journal=journal, settings=settings, actions=actions,
-        secrets=lambda run, job: {}, sandbox_problem=_sandbox_problem, redact=redactor.redact,
+        secrets=lambda run, job: _secrets_of(hidden, run), sandbox_problem=_sandbox_problem, redact=redactor.redact,
         price_version=lambda: _price_version(catalogs), plane_actions=actions.names, extra_scopes=_scopes(areas),
     )  # fmt: skip
     plane = Plane(
@@ -107,7 +113,22 @@ def _scopes(areas: Iterable[Area]) -> frozenset[str]:
 def _price_version(catalogs: Catalogs) -> str:
     """The version of the price list in force, recorded with every run; "" without one."""
     lists = catalogs.current().all("PriceList")
-    return str(lists[0].spec.version) if lists else ""  # type: ignore[attr-defined]
+    return str(lists[0].spec.version) if lists else ""
+
+
+def _secrets_of(hidden: Secrets, run: RunRecord) -> Mapping[str, str]:
+    """The secrets that the run's workflow names, and no other; each is a read, and so an event."""
+    named = set(re.findall(r"\bsecrets\.([A-Za-z_][A-Za-z0-9_]*)", run.source))
+    known = [secret.name for secret in hidden.all() if secret.name in named]
+    actor = f"run:{run.id}"
+    return {
+        name: hidden.resolve(f"secret:{name}", actor, run.queued_event, purpose=f"job of {run.workflow}")
+        for name in known
+    }
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _sandbox_problem() -> str:

@@ -31,13 +31,14 @@ class Receipt:
 
 
 class Notifier(Protocol):
-    """Delivers by one way; `kind` is the `type` of the NotificationChannels it serves."""
+    """Delivers by one way."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """The `type` of the NotificationChannels it serves."""
+        ...
 
-    def send(
-        self, plane: Plane, channel: Mapping[str, Any], message: Message, recipients: tuple[str, ...]
-    ) -> Receipt:
+    def send(self, plane: Plane, channel: Mapping[str, Any], message: Message, recipients: tuple[str, ...]) -> Receipt:
         """Sends to a channel. `channel` is its spec by snake_case names (durations in seconds, secret texts not filled in) and its
         `name`; `recipients` are e-mail addresses, for ways that need them where the channel names none. Returns when the receiver has
         taken the message; raises a UserError, without any secret, that says why it has not."""

@@ -121,7 +121,12 @@ def _is_workflow(path: str, folder: str) -> bool:
 
 def _services_by_workflow(plane: Plane, name: str, services: Iterable[str]) -> Mapping[str, str]:
     """A workflow named after a service is that service's, in a repository of several; so is one that a Task shows on its page."""
-    found = {f"{folder}{one}{end}": one for one in services for folder in (OWN_FOLDER, GITHUB_FOLDER) for end in (".yml", ".yaml")}
+    found = {
+        f"{folder}{one}{end}": one
+        for one in services
+        for folder in (OWN_FOLDER, GITHUB_FOLDER)
+        for end in (".yml", ".yaml")
+    }
     if name == ops_repository(plane):
         for task in plane.catalogs.current().all("Task"):
             if getattr(task.spec, "service", None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsroom.contracts.kernel_operations import catalog, identity, ledger, secrets, waivers
+from opsroom.contracts.kernel_operations import areas, catalog, identity, ledger, secrets, waivers
 from opsroom.contracts.operations import operations_of
 
-KERNEL_OPERATIONS = operations_of(catalog, identity, secrets, waivers, ledger)
+KERNEL_OPERATIONS = operations_of(areas, catalog, identity, secrets, waivers, ledger)

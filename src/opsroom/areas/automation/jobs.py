@@ -1,0 +1,40 @@
+"""What automation does by the clock: starts the scheduled workflows that are due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from opsroom.contracts.area import Duty
+from opsroom.contracts.plane import Plane
+from opsroom.contracts.repositories import head_of, repositories, repository_of, workflows_of
+from opsroom.kernel.errors import UserError
+from opsroom.workflows.engine import Scheduled
+
+
+def start_due(plane: Plane) -> None:
+    """Starts what is due; the engine remembers up to when each cron line was looked at."""
+    plane.engine.due_schedules(plane.clock.now(), scheduled(plane))
+
+
+def scheduled(plane: Plane) -> Iterator[Scheduled]:
+    """Every workflow at the head of every default branch that names a schedule and is not paused. A repository that cannot be read
+    holds up no other; delivery says so on its page."""
+    paused = {
+        (one.spec.repository, one.spec.workflow) for one in plane.catalogs.current().all("Schedule") if one.spec.paused
+    }
+    for index, name in enumerate(repositories(plane)):
+        try:
+            ref, commit = head_of(plane, name)
+            files = workflows_of(plane, name, commit)
+            repository = repository_of(plane, name)
+        except UserError as error:
+            plane.journal.warning(f"schedules of {name} cannot be read: {error}")
+            continue
+        for path, text in files:
+            # A Schedule that names no repository speaks of the ops repo, which stands first.
+            is_paused = (name, path) in paused or (index == 0 and ("", path) in paused)
+            if "schedule" in text and not is_paused:
+                yield Scheduled(path=path, text=text, repository=repository, ref=ref, commit=commit)
+
+
+DUTIES = (Duty(name="schedules", seconds=10.0, run=start_due),)

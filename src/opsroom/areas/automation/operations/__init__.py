@@ -1,0 +1,1 @@
+"""The verbs of automation, one module a noun."""

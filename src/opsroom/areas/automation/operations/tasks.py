@@ -1,0 +1,151 @@
+"""Self-service tasks: list, show, start."""
+
+from __future__ import annotations
+
+from opsroom.contracts.operations import Model, operation
+from opsroom.contracts.plane import Call
+from opsroom.contracts.repositories import head_of, ops_repository, read_workflow_of, repository_of
+from opsroom.kernel.errors import Forbidden, Invalid, NotFound
+from opsroom.kernel.resources import Resource
+from opsroom.workflows.model import Input
+from opsroom.workflows.views import RunFilter
+
+
+class TaskInput(Model):
+    """One typed input: string, number, boolean, choice or environment."""
+
+    name: str
+    type: str
+    description: str
+    required: bool
+    default: str
+    options: list[str]
+
+
+class TaskView(Model):
+    """A task people start by a form. `may` says whether who asks may start it, and if not, why."""
+
+    name: str
+    title: str
+    workflow: str
+    service: str
+    confirm: str
+    allowed: list[str]
+    may: bool
+    why_not: str
+    inputs: list[TaskInput]
+    problems: list[str]
+    last_run: str
+    last_conclusion: str
+
+
+class TaskStarted(Model):
+    """The run that a task became, and the event that says who asked for it."""
+
+    run: str
+    event: str
+
+
+@operation("tasks.list")
+def list_tasks(call: Call) -> list[TaskView]:
+    """Every task of the ops repo."""
+    return [_view(call, resource) for resource in call.plane.catalogs.current().all("Task")]
+
+
+@operation("tasks.show")
+def show_task(call: Call, id: str) -> TaskView:
+    """One task with its inputs."""
+    return _view(call, _find(call, id))
+
+
+@operation("tasks.start", needs="operate")
+def start_task(call: Call, id: str, *, inputs: dict[str, str] | None = None) -> TaskStarted:
+    """Start a task with its inputs. Error: not among those allowed; an input is missing, unknown or of another type."""
+    plane, resource = call.plane, _find(call, id)
+    if reason := _why_not(call, resource):
+        raise Forbidden(reason)
+    path, name = resource.spec.workflow, ops_repository(plane)
+    ref, commit = head_of(plane, name)
+    text = plane.repos.read(name, commit, path).decode()
+    _, problems = task_inputs(call, resource)
+    if problems:
+        raise Invalid(f"task {id} cannot start: {problems[0]}")
+    with plane.store.begin() as tx:
+        event = plane.ledger.record(
+            tx, "task.requested", actor=call.actor.id, cause=call.cause or in_force(call),
+            subjects=[f"task:{id}", f"workflow:{path}", *([f"service:{resource.spec.service}"] if resource.spec.service else [])],
+            data={"title": resource.spec.title, "inputs": dict(inputs or {})},
+        )  # fmt: skip
+    run = plane.engine.dispatch(
+        path,
+        text,
+        inputs or {},
+        repository=repository_of(plane, name),
+        ref=ref,
+        commit=commit,
+        actor=call.actor.id,
+        cause=event.id,
+    )
+    return TaskStarted(run=run, event=event.id)
+
+
+def task_inputs(call: Call, resource: Resource) -> tuple[tuple[Input, ...], list[str]]:
+    """The inputs of a task's workflow at the catalog in force, and what is wrong with it."""
+    path = resource.spec.workflow
+    text = call.plane.catalogs.current().read(path).decode()
+    read, problems = read_workflow_of(call.plane, path, text)
+    if read is None:
+        return (), [str(problem) for problem in problems]
+    for trigger in read.on:
+        if trigger.event == "workflow_dispatch":
+            return trigger.inputs, []
+    return (), [f"{path} has no workflow_dispatch; add it under `on:`"]
+
+
+def in_force(call: Call) -> str:
+    """The event by which the ops repo in force came into force: what a person starts stands on it."""
+    commit = call.plane.catalogs.current().commit
+    found = call.plane.ledger.find(types=["catalog.changed"], subjects=[f"commit:{commit}"], limit=1) if commit else []
+    return found[0].id if found else ""
+
+
+def _find(call: Call, id: str) -> Resource:
+    found = call.plane.catalogs.current().find("Task", id)
+    if found is None:
+        known = ", ".join(one.name for one in call.plane.catalogs.current().all("Task")) or "none"
+        raise NotFound(f"task {id!r} is not in the ops repo; there are: {known}")
+    return found
+
+
+def _why_not(call: Call, resource: Resource) -> str:
+    """Why the actor may not start it; "" when they may. Admins may always."""
+    allowed = resource.spec.allowed
+    if not allowed or "admin" in call.actor.roles:
+        return ""
+    from opsroom.kernel.actors import Resource as Acted
+
+    if call.plane.actors.may(call.actor, "admin", Acted(kind="tasks", id=resource.name)).allowed:
+        return ""
+    catalog, person = call.plane.catalogs.current(), call.actor.id.removeprefix("person:")
+    for reference in allowed:
+        kind, _, name = reference.rpartition(":")
+        if (kind == "user" and name == person) or (kind != "user" and person in catalog.members_of(name)):
+            return ""
+    return f"task {resource.name} may be started by {', '.join(allowed)}; {call.actor.id} is none of them"
+
+
+def _view(call: Call, resource: Resource) -> TaskView:
+    spec, (inputs, problems) = resource.spec, task_inputs(call, resource)
+    wanted = RunFilter(repository=ops_repository(call.plane), workflow=spec.workflow, event="workflow_dispatch")
+    runs = call.plane.engine.list(wanted, limit=1).runs
+    reason = _why_not(call, resource)
+    return TaskView(
+        name=resource.name, title=spec.title, workflow=spec.workflow, service=spec.service, confirm=spec.confirm,
+        allowed=list(spec.allowed), may=not reason, why_not=reason, problems=problems,
+        inputs=[
+            TaskInput(name=one.name, type=one.type, description=one.description, required=one.required,
+                      default="" if one.default is None else str(one.default), options=list(one.options))
+            for one in inputs
+        ],
+        last_run=runs[0].id if runs else "", last_conclusion=runs[0].conclusion if runs else "",
+    )  # fmt: skip
