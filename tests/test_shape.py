@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from opsroom.app.application import kernel_events
 from opsroom.app.areas import AREAS, CONNECTORS, load_areas, load_connectors
 from opsroom.app.plane import migrations_of
 from opsroom.contracts.area import Area
 from opsroom.contracts.kernel_operations import KERNEL_OPERATIONS
+from opsroom.contracts.sentences import KERNEL_EVENTS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "opsroom"
@@ -46,7 +46,7 @@ def test_every_folder_is_an_area_or_a_connector_by_name() -> None:
 def test_names_are_given_once() -> None:
     for what, names in {
         "operation": [one.name for one in OPERATIONS],
-        "event type": [one.name for one in kernel_events()] + [one.name for area in LOADED for one in area.events],
+        "event type": [one.name for one in KERNEL_EVENTS] + [one.name for area in LOADED for one in area.events],
         "kind": [kind.name for area in LOADED for kind in area.kinds],
         "action": [action.name for area in LOADED for action in area.actions],
         "migration": [migration.name for migration in migrations_of(LOADED)],
@@ -60,7 +60,9 @@ def test_names_are_given_once() -> None:
 def test_every_table_declares_its_retention() -> None:
     for migration in migrations_of(LOADED):
         made = set(re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", " ".join(migration.statements)))
-        assert made <= set(migration.retention), f"{migration.name}: no retention for {sorted(made - set(migration.retention))}"
+        assert made <= set(migration.retention), (
+            f"{migration.name}: no retention for {sorted(made - set(migration.retention))}"
+        )
 
 
 def test_every_verb_says_what_it_does_and_local_ones_say_why() -> None:
@@ -71,7 +73,9 @@ def test_every_verb_says_what_it_does_and_local_ones_say_why() -> None:
 
 @pytest.mark.parametrize("name", sorted({one.name for one in OPERATIONS}))
 def test_every_verb_stands_in_the_reference(name: str) -> None:
-    assert f"`{name}`" in documented(), f"docs name no `{name}`; run `python -m opsroom.surfaces.reference` to write the reference"
+    assert f"`{name}`" in documented(), (
+        f"docs name no `{name}`; run `python -m opsroom.surfaces.reference` to write the reference"
+    )
 
 
 def test_every_event_type_kind_and_action_stands_in_the_docs() -> None:
@@ -110,6 +114,10 @@ def test_every_module_opens_with_a_sentence() -> None:
 
 def test_the_kernel_names_no_area_and_no_tool() -> None:
     tools = re.compile(r"\b(github\.com|jira|artifactory|grafana|slack)\b", re.IGNORECASE)
-    named = [str(path) for path in (SOURCE / "kernel").rglob("*.py") if re.search(r"opsroom\.(areas|connectors)", path.read_text())]
+    named = [
+        str(path)
+        for path in (SOURCE / "kernel").rglob("*.py")
+        if re.search(r"opsroom\.(areas|connectors)", path.read_text())
+    ]
     assert not named
     assert not [str(path) for path in (SOURCE / "kernel").glob("*.py") if tools.search(path.read_text())]

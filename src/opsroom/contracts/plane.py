@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Plane:
     """Built once by `app.py`. `catalogs.current()` is the ops repo as it is in force."""
 

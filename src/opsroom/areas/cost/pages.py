@@ -47,7 +47,7 @@ def _growth(before: int, now: int) -> float | None:
     return now / before - 1 if before else None
 
 
-PAGES = (PageDeclaration(path="/costs", title="Costs", render=show_costs, nav="Costs", key="c"),)
+PAGES = (PageDeclaration(path="/costs", title="Costs", render=show_costs, nav="Costs", key="m"),)
 
 PARTS = (
     Part(where="run", title="Cost", order=90, render=of_run),
