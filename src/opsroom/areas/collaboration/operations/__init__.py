@@ -1,0 +1,1 @@
+"""The verbs of collaboration, one module a noun."""
