@@ -1,0 +1,80 @@
+"""The pages of documentation: the tree with search, and one document as it reads."""
+
+from __future__ import annotations
+
+from opsroom.areas.documentation import store as rows
+from opsroom.areas.documentation.operations import list_documents, list_links, read_document, search_documents
+from opsroom.areas.documentation.rendering import render
+from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
+from opsroom.kernel.errors import Place
+
+KINDS = {
+    "document": "Documents", "runbook": "Runbooks", "service": "Services", "pipeline": "Pipelines",
+    "environment": "Environments", "record": "Records", "incident": "Incidents",
+}  # fmt: skip
+
+
+def show_all(asked: PageRequest) -> View:
+    """Every document by kind, what a search finds, and links that lead nowhere."""
+    text = asked.query.get("q", "")
+    pages = list_documents(asked.call, service=asked.scope.service)
+    groups = [(title, [one for one in pages if one.kind == kind]) for kind, title in KINDS.items()]
+    return View(
+        template="documentation/docs.html",
+        values={"groups": groups, "q": text, "hits": search_documents(asked.call, text=text) if text else [],
+                "links": list_links(asked.call)},
+        title="Docs", api="/api/v1/docs", live=("docs.",),
+    )  # fmt: skip
+
+
+def show_one(asked: PageRequest) -> View:
+    """One document, with its contents, when it last changed, and where it is written."""
+    document = read_document(asked.call, path=asked.params["path"])
+    text, contents = render(document.markdown, document.path)
+    return View(
+        template="documentation/doc.html", values={"document": document, "html": text, "contents": contents},
+        title=document.title, code=_place(document.place), api=f"/api/v1/docs/read?path={document.path}", live=("docs.",),
+    )  # fmt: skip
+
+
+def of_service(asked: PageRequest) -> View | None:
+    """The documents and runbooks of a service."""
+    found = list_documents(asked.call, service=asked.params["service"])
+    return View(template="documentation/part_documents.html", values={"documents": found}) if found else None
+
+
+def found(asked: PageRequest) -> View | None:
+    """Documents that hold what is searched."""
+    hits = search_documents(asked.call, text=asked.query.get("q", ""))[:10]
+    return View(template="documentation/part_hits.html", values={"hits": hits}) if hits else None
+
+
+def of_incident(asked: PageRequest) -> View | None:
+    """The text of the runbook of an incident."""
+    opened = asked.call.plane.ledger.find(
+        types=["incident.opened"], subjects=[f"incident:{asked.params['id']}"], limit=1
+    )
+    path = str(opened[0].data.get("runbook") or "") if opened else ""
+    with asked.call.plane.store.read() as tx:
+        row = rows.page(tx, path) if path else None
+    if row is None:
+        return None
+    text, _ = render(row["markdown"], path)
+    return View(template="documentation/part_text.html", values={"html": text, "path": path})
+
+
+def _place(text: str) -> Place | None:
+    file, _, rest = text.partition(":")
+    return Place(file, int(rest.split(":")[0]) if rest.split(":")[0].isdigit() else 0) if file else None
+
+
+PAGES = (
+    PageDeclaration(path="/docs", title="Docs", render=show_all, nav="Docs", key="d"),
+    PageDeclaration(path="/docs/{path:path}", title="Document", render=show_one),
+)
+
+PARTS = (
+    Part(where="service", title="Documents", order=95, render=of_service),
+    Part(where="search", title="Documents", order=20, render=found),
+    Part(where="incident", title="Runbook", order=40, render=of_incident),
+)
