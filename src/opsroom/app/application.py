@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from opsroom.contracts.area import ProgramRequest, ProgramRoute
@@ -16,16 +18,16 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from opsroom.surfaces.api.app import ExtraRoute
+    from opsroom.surfaces.web.live import Live
 
 PROGRAMS = ("/api/", "/prometheus/", "/health")
 
 
 class Application:
-    """The ASGI application of a plane. `state` is the API's: `state.stopping` ends streams on both sides."""
+    """The ASGI application of a plane. Setting `state.stopping` ends the streams of both sides."""
 
     def __init__(self, plane: Plane) -> None:
         from opsroom.surfaces.api.app import build_api
-        from opsroom.surfaces.api.guards import BodyLimit, HostCheck, own_names
         from opsroom.surfaces.web.app import build_web
 
         operations = [*KERNEL_OPERATIONS, *(one for area in plane.areas for one in area.operations)]
@@ -36,18 +38,24 @@ class Application:
             plane, plane.areas, identify=lambda request: _identify(plane, request), operations=KERNEL_OPERATIONS,
             events=KERNEL_EVENTS,
         )  # fmt: skip
-        self.state = api.state
-        self._live = web.state.live
+        self.state = SimpleNamespace(stopping=_Stopping(api.state.stopping, web.state.live))
         self._api: ASGIApp = api
-        guarded: ASGIApp = BodyLimit(web, limit=plane.settings.request_bytes)
-        self._web: ASGIApp = HostCheck(guarded, names=own_names(plane.settings))
+        self._web: ASGIApp = web
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         await (self._api if path.startswith(PROGRAMS) else self._web)(scope, receive, send)
 
-    def stop(self) -> None:
-        """Ends the pages' streams."""
+
+class _Stopping:
+    """What the server sets when it is told to stop: the streams of both sides end."""
+
+    def __init__(self, event: asyncio.Event, live: Live) -> None:
+        self._event = event
+        self._live = live
+
+    def set(self) -> None:
+        self._event.set()
         self._live.stop()
 
 

@@ -39,7 +39,6 @@ def serve(settings: Settings) -> None:
         try:
             listen(plane, application, settings, ready=ready)
         finally:
-            application.stop()
             duties.stop()
             plane.engine.stop()
             plane.telemetry.close()

@@ -69,7 +69,7 @@ def _place(text: str) -> Place | None:
 
 
 PAGES = (
-    PageDeclaration(path="/docs", title="Docs", render=show_all, nav="Docs", key="d"),
+    PageDeclaration(path="/docs", title="Docs", render=show_all, nav="Docs", key="k"),
     PageDeclaration(path="/docs/{path:path}", title="Document", render=show_one),
 )
 

@@ -1,0 +1,1 @@
+"""The pages the frame itself owns: overview, services, changes, search, and the gallery of parts."""

@@ -1,0 +1,2 @@
+// Sends the form of an opened sign-in link by itself.
+document.querySelector("form[data-send]")?.requestSubmit();
