@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 OWN_COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("opsroom.surfaces.cli.up", "Start Opsroom with the example team at work, or on your own ops repo."),
     "serve": ("opsroom.surfaces.cli.serve", "Start the server; everything below that names a noun asks it."),
     "sign-in": ("opsroom.surfaces.cli.sign_in", "Print a fresh link that signs you in to the pages, once."),
     "init": ("opsroom.surfaces.cli.init", "Write a small ops repo, commented, to start from."),
     "run": ("opsroom.surfaces.cli.run", "Run a repository's workflows here, without a server."),
     "expression": ("opsroom.surfaces.cli.expression", "Evaluate an expression of the workflow language."),
     "demo": ("opsroom.surfaces.cli.demo", "Run the example team's story from push to postmortem."),
+    "load": ("opsroom.surfaces.cli.load", "Send a load test's requests steadily, and report what came back."),
+    "down": ("opsroom.surfaces.cli.down", "Stop what this state deployed, and its proxy."),
     "doctor": ("opsroom.surfaces.cli.doctor", "Check what Opsroom needs on this machine, with the way out."),
 }
 """Commands that are no operations: module and one line. The click command in the module has the same name (- as _)."""

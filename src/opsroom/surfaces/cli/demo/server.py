@@ -23,6 +23,7 @@ class Server:
     folder: Path
     port: int
     repo: str
+    example: bool = True
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     serving: subprocess.Popen[bytes] | None = None
 
@@ -77,20 +78,27 @@ class Server:
 
     def start_traffic(self, test: str, *, environment: str) -> None:
         """Steady traffic by the load test's own requests, from a process of its own that reports what it counted."""
-        self.processes.append(self._spawn("traffic.log", "traffic", test, "--environment", environment))
+        self.processes.append(self._spawn("traffic.log", "load", test, "--environment", environment))
 
-    def stop(self) -> None:
-        """Ends the server, the traffic, and everything they left running."""
-        for process in self.processes:
-            process.terminate()
+    def end(self) -> None:
+        """Ends the server in order; what it deployed goes on."""
         if self.serving is not None and self.serving.poll() is None:
             self.serving.send_signal(signal.SIGTERM)
             try:
                 self.serving.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 self.serving.kill()
+
+    def stop(self) -> None:
+        """Ends the traffic, the server, and everything they left running."""
         for process in self.processes:
-            process.wait(timeout=10)
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self.end()
         subprocess.run([*_opsroom(), "down"], env=self._environment(), stdout=subprocess.DEVNULL, check=False)
 
     def environment(self) -> Settings:
@@ -108,11 +116,11 @@ class Server:
     def _environment(self) -> dict[str, str]:
         own = {
             "OPSROOM_STATE": str(self.state), "OPSROOM_KEYS": str(self.keys), "OPSROOM_PORT": str(self.port),
-            "OPSROOM_REPO": self.repo, "OPSROOM_SCRAPE_SECONDS": "1", "OPSROOM_RULE_SECONDS": "1",
-            # The story's receivers listen on loopback; the guard must be told that pages may go there.
-            "OPSROOM_OUTBOUND_ALLOW": "127.0.0.0/8",
+            "OPSROOM_REPO": self.repo,
         }  # fmt: skip
-        return {**child_environment(), **own}
+        # The story is short, so it looks often; its receivers listen on loopback, and the guard must be told that pages may go there.
+        story = {"OPSROOM_SCRAPE_SECONDS": "1", "OPSROOM_RULE_SECONDS": "1", "OPSROOM_OUTBOUND_ALLOW": "127.0.0.0/8"}
+        return {**child_environment(), **own, **(story if self.example else {})}
 
     def _last_line(self, log: str) -> str:
         path = self.folder / log

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from opsroom.kernel.errors import UserError
@@ -208,7 +209,7 @@ class Story:
         )
         applied = self._configure()
         for one in (started, dispatched):
-            run = wait_for(f"run {one['run']}", lambda id=one["run"]: self._conclusion(id), seconds=60)
+            run = wait_for(f"run {one['run']}", partial(self._conclusion, one["run"]), seconds=60)
             self._expect(run["conclusion"] == "success", f"run {run['id']} ended as {run['conclusion']}")
         backups = self.api.items("backups")
         verified = [one for one in backups if one["verified"]]
@@ -243,7 +244,7 @@ class Story:
         declared = {one["name"]: one["events"] for one in self.api.get("areas")}
         self._expect(sorted(declared) == sorted(AREAS), f"the areas are {sorted(declared)}")
         given = {
-            name: wait_for(f"an event of {name}", lambda n=name: self._events_of(declared[n]), seconds=20)
+            name: wait_for(f"an event of {name}", partial(self._events_of, declared[name]), seconds=20)
             for name in AREAS
         }
         self.seen["areas"] = given

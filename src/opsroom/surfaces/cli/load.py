@@ -1,4 +1,4 @@
-"""`opsroom traffic`: steady traffic by a load test's requests, each second counted and reported once."""
+"""`opsroom load`: steady traffic by a load test's requests, each second counted and reported once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 300
 @click.argument("test")
 @click.option("--environment", default="", help="Where; default: the test's own environment.")
 @click.option("--duration", type=float, default=0.0, help="Seconds; default: until it is told to end.")
-def traffic(test: str, environment: str, duration: float) -> None:
+def load(test: str, environment: str, duration: float) -> None:
     """Send a load test's requests steadily and report what came back, second by second.
 
     While the server is away its windows are kept, up to a day of them, and sent when it is back."""
