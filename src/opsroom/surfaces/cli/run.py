@@ -82,11 +82,13 @@ def _run(workflow: Workflow, event: TriggerEvent, options: Options, given: dict[
 
     printer = Printer(sys.stderr if given["as_json"] else sys.stdout, quiet=given["as_json"])
     going = LocalRun(workflow, event, options, printer)
-    before = signal.signal(signal.SIGINT, lambda *_: going.cancel())
+    stopping = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: going.cancel()) for number in stopping]
     try:
         conclusion = going.run()
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(stopping, before, strict=True):
+            signal.signal(number, handler)
     printer.end(workflow, conclusion, going.jobs)
     return _report(workflow, conclusion, going)
 

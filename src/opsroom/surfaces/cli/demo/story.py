@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -127,7 +128,7 @@ class Story:
         time.sleep(3.0)
         counted = self._traffic(since, time.time() - 1)
         self._expect(bool(counted["requests"]) and counted["failed"] == 0, f"traffic over the kill: {counted}")
-        restarts = self.api.items("events", type="service.restarted", limit=5)
+        restarts = self.api.items("events", types="service.restarted", limit=5)
         self._expect(not restarts, f"{len(restarts)} service(s) had to be started again")
         self.seen["kill"] = counted
         return f"0 of {counted['requests']} requests failed, {len(now)} services and Caddy taken up again"
@@ -254,14 +255,14 @@ class Story:
         """Events of these types whose chain of causes ends at a push of this story."""
         found = []
         for type in types:
-            for event in self.api.items("events", type=type, limit=3):
+            for event in self.api.items("events", types=type, limit=3):
                 chain = self.api.get(f"events/{event['id']}/chain")
                 if chain[-1]["type"] == "change.pushed" and event["type"] in types:
                     found.append(event["id"])
         return found or None
 
     def _catalog_in_force(self) -> dict[str, Any] | None:
-        shown: dict[str, Any] = self.api.get("catalog")
+        shown: dict[str, Any] = self.api.get("catalog/show")
         if shown["offered"] != shown["commit"]:
             problems = self.api.get("catalog/problems")["problems"]
             raise StepNotDone(
@@ -320,23 +321,25 @@ class Story:
         return wait_for(f"the deployment of {commit[:12]} to production", look, seconds=30)
 
     def _reported(self, deployment: dict[str, Any]) -> bool:
-        shown = self.api.get("traffic", service="storefront", environment="production")
-        return bool(shown["until"]) and shown["until"] > deployment["finished"]
+        shown = self.api.get("traffic/show", service="storefront", environment="production")
+        if not shown["until"]:
+            return False
+        # The seconds around the switch count too; SETTLE of delivery says how many after its end.
+        counted = datetime.fromisoformat(shown["until"])
+        return counted >= datetime.fromisoformat(deployment["finished"]) + timedelta(seconds=3)
 
     def _start_traffic(self) -> None:
         assert self.server is not None
         self.server.start_traffic("storefront-steady", environment="production")
         wait_for(
             "steady traffic",
-            lambda: self.api.get("traffic", service="storefront", environment="production")["requests"],
+            lambda: self.api.get("traffic/show", service="storefront", environment="production")["requests"],
             seconds=15,
         )
 
     def _traffic(self, since: float, until: float) -> dict[str, Any]:
-        from datetime import UTC, datetime
-
         shown: dict[str, Any] = self.api.get(
-            "traffic", service="storefront", environment="production",
+            "traffic/show", service="storefront", environment="production",
             since=datetime.fromtimestamp(since, UTC).isoformat(), until=datetime.fromtimestamp(until, UTC).isoformat(),
         )  # fmt: skip
         return shown
@@ -357,8 +360,6 @@ class Story:
         fired = [one for one in self.api.items("alerts") if one["name"] == ALERT and one["fired_at"]]
         if not fired:
             return None
-        from datetime import datetime
-
         at = datetime.fromisoformat(fired[0]["fired_at"])
         switched = datetime.fromisoformat(self.seen["bad"]["switched"])
         return {"name": ALERT, "seconds_from_deploy": round((at - switched).total_seconds(), 2)}
