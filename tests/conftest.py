@@ -15,6 +15,8 @@ from opsroom.kernel.ledger import Ledger
 from opsroom.kernel.migrations import KERNEL_MIGRATIONS, migrate
 from opsroom.kernel.store import Store
 
+pytest_plugins = ["tests.skips"]
+
 CONFORMANCE = Path(__file__).resolve().parents[2] / "shared" / "conformance"
 
 

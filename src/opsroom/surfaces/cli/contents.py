@@ -6,7 +6,73 @@ from opsroom.surfaces.cli.index import Noun, Section
 
 # fmt: off
 SECTIONS: tuple[Section, ...] = (
+    Section("delivery", "Integrate, test, deploy and release, often and without downtime.", (
+        Noun("repositories", "opsroom.areas.delivery", ("list", "show", "poll")),
+        Noun("workflows", "opsroom.areas.delivery", ("list", "show", "dispatch")),
+        Noun("runs", "opsroom.areas.delivery", ("list", "show", "log", "cancel", "rerun", "waiting")),
+        Noun("artifacts", "opsroom.areas.delivery", ("list", "show", "provenance")),
+        Noun("environments", "opsroom.areas.delivery", ("list", "show")),
+        Noun("deployments", "opsroom.areas.delivery", ("list", "show", "create", "rollback")),
+    )),
+    Section("observability", "What runs is seen: metrics, logs and objectives, with every change marked, and an alert that does not lie.", (
+        Noun("targets", "opsroom.areas.observability", ("list",)),
+        Noun("metrics", "opsroom.areas.observability", ("query", "range")),
+        Noun("logs", "opsroom.areas.observability", ("search",)),
+        Noun("rules", "opsroom.areas.observability", ("list", "check")),
+        Noun("alerts", "opsroom.areas.observability", ("list", "show")),
+        Noun("slos", "opsroom.areas.observability", ("list",)),
+    )),
+    Section("automation", "Scheduled and self-service work, and backups whose restore is tested as a job.", (
+        Noun("tasks", "opsroom.areas.automation", ("list", "show", "start")),
+        Noun("schedules", "opsroom.areas.automation", ("list",)),
+        Noun("backups", "opsroom.areas.automation", ("list", "show", "create", "verify")),
+    )),
+    Section("collaboration", "One picture for developers, management and product: owners, notifications, DORA with its definitions.", (
+        Noun("services", "opsroom.areas.collaboration", ("list", "show")),
+        Noun("teams", "opsroom.areas.collaboration", ("list",)),
+        Noun("dora", "opsroom.areas.collaboration", ("show",)),
+        Noun("notifications", "opsroom.areas.collaboration", ("list",)),
+    )),
+    Section("infrastructure", "What Opsroom stands on is listed with its state, and nothing expires unannounced.", (
+        Noun("hosts", "opsroom.areas.infrastructure", ("list",)),
+        Noun("runners", "opsroom.areas.infrastructure", ("list",)),
+        Noun("tools", "opsroom.areas.infrastructure", ("list",)),
+        Noun("expiries", "opsroom.areas.infrastructure", ("list",)),
+    )),
+    Section("security", "Secrets and weak dependencies found and followed, gates on evidence, controls proven by events.", (
+        Noun("findings", "opsroom.areas.security", ("list", "show")),
+        Noun("scans", "opsroom.areas.security", ("list", "show")),
+        Noun("gates", "opsroom.areas.security", ("list", "show")),
+        Noun("controls", "opsroom.areas.security", ("list",)),
+        Noun("evidence", "opsroom.areas.security", ("list",)),
+    )),
+    Section("configuration", "What a file should be stands in Git; the plan is empty twice, and drift has a name.", (
+        Noun("plans", "opsroom.areas.configuration", ("list", "show", "create", "apply")),
+        Noun("drift", "opsroom.areas.configuration", ("list",)),
+        Noun("configurations", "opsroom.areas.configuration", ("list", "adopt")),
+    )),
+    Section("performance", "Load tests as code, peaks carried, regressions tied to the change that brought them.", (
+        Noun("loadtests", "opsroom.areas.performance", ("list", "show", "compare", "plan")),
+        Noun("traffic", "opsroom.areas.performance", ("record", "show")),
+    )),
+    Section("incidents", "Trouble reaches the right person with what changed before it, and leaves something learnt", (
+        Noun("incidents", "opsroom.areas.incidents", ("list", "show", "create", "acknowledge", "resolve", "runbook")),
+        Noun("pages", "opsroom.areas.incidents", ("list", "show", "confirm")),
+        Noun("oncall", "opsroom.areas.incidents", ("show",)),
+        Noun("postmortems", "opsroom.areas.incidents", ("show",)),
+        Noun("action-items", "opsroom.areas.incidents", ("list", "close")),
+    )),
+    Section("cost", "The price of every run and of each service, summing exactly.", (
+        Noun("costs", "opsroom.areas.cost", ("list", "summary")),
+        Noun("budgets", "opsroom.areas.cost", ("list",)),
+        Noun("prices", "opsroom.areas.cost", ("list",)),
+    )),
+    Section("documentation", "Documents that change when what they tell of changes; links that lead nowhere are found.", (
+        Noun("docs", "opsroom.areas.documentation", ("list", "read", "search")),
+        Noun("links", "opsroom.areas.documentation", ("list",)),
+    )),
     Section("kernel", "Who may do what, what happened, and what is excepted.", (
+        Noun("areas", "opsroom.contracts.kernel_operations", ("list",)),
         Noun("catalog", "opsroom.contracts.kernel_operations", ("show", "problems")),
         Noun("people", "opsroom.contracts.kernel_operations", ("list", "add")),
         Noun("grants", "opsroom.contracts.kernel_operations", ("list", "create", "revoke")),

@@ -1,0 +1,52 @@
+"""Releases: an artefact unpacked once into a folder named by its digest."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opsroom.kernel.errors import Invalid
+
+if TYPE_CHECKING:
+    from opsroom.contracts.plane import Plane
+
+UNPACKED_LIMIT = 2_000_000_000
+MEMBER_LIMIT = 200_000
+
+
+def unpack(plane: Plane, digest: str) -> Path:
+    """The release folder of a digest: unpacked beside and renamed, so a half-made one is never used. Invalid: it is no tar file."""
+    folder = plane.settings.state.absolute() / "releases" / digest.removeprefix("sha256:")
+    if folder.exists():
+        return folder
+    partial = folder.with_name(f".{folder.name[:12]}.{plane.clock.new_id('part')}")
+    partial.mkdir(parents=True)
+    try:
+        with plane.blobs.open(digest) as blob, tarfile.open(fileobj=blob) as tar:
+            _check_size(tar, digest)
+            tar.extractall(partial, filter="data")
+        _put_in_place(partial, folder)
+    except (tarfile.TarError, EOFError) as error:
+        raise Invalid(f"artefact {digest[:19]} is no tar file that can be unpacked: {error}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _check_size(tar: tarfile.TarFile, digest: str) -> None:
+    total = 0
+    for count, member in enumerate(tar, 1):
+        total += member.size
+        if total > UNPACKED_LIMIT or count > MEMBER_LIMIT:
+            raise Invalid(f"artefact {digest[:19]} unpacks to more than {UNPACKED_LIMIT} bytes or {MEMBER_LIMIT} files")
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    try:
+        partial.rename(folder)
+    except OSError:
+        # Another deployment of the same digest was first; what it unpacked is the same.
+        if not folder.exists():
+            raise

@@ -1,0 +1,8 @@
+"""The pages of infrastructure."""
+
+from __future__ import annotations
+
+from opsroom.contracts.pages import PageDeclaration, Part
+
+PAGES: tuple[PageDeclaration, ...] = ()
+PARTS: tuple[Part, ...] = ()

@@ -1,0 +1,77 @@
+"""The questions observability answers: error budgets left, and the golden signals of a service."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from opsroom.areas.observability import signals
+from opsroom.areas.observability import slo_store as rows
+from opsroom.areas.observability.model import SloRow
+from opsroom.contracts.facts import Answer, Budget, BudgetLeft, HealthOf, Signals
+from opsroom.kernel.errors import UserError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from opsroom.contracts.plane import Plane
+
+OLD = timedelta(minutes=2)
+"""A figure that was not made again for this long is unknown."""
+
+
+def budget_left(plane: Plane, question: BudgetLeft) -> Answer[tuple[Budget, ...]]:
+    """The budgets of a service that are known now; unknown where it has no objective, or none of them has a figure."""
+    now = plane.clock.now()
+    resources = [one for one in plane.catalogs.current().all("SLO") if one.spec.service == question.service]
+    if not resources:
+        return Answer(value=None, unknown=f"{question.service} has no SLO in the ops repo", at=now)
+    with plane.store.read() as tx:
+        known = rows.slos(tx)
+    found, reasons, events, at = [], [], [], now
+    for resource in resources:
+        row = known.get(resource.name)
+        reason = why_unknown(row, now)
+        if row is None or row.left is None or reason:
+            reasons.append(f"{resource.name}: {reason}")
+            continue
+        at = min(at, row.evaluated)
+        events += [row.event] if row.event else []
+        objective = resource.spec.objective.share
+        found.append(Budget(slo=resource.name, objective=objective, left=row.left, burn_rate=row.burn_rate or 0.0))
+    if not found:
+        return Answer(value=None, unknown="; ".join(reasons), at=now)
+    return Answer(value=tuple(found), at=at, events=tuple(events))
+
+
+def why_unknown(row: SloRow | None, now: datetime) -> str:
+    """Why an objective has no figure now; "" : it has one."""
+    if row is None:
+        return "it was not evaluated yet"
+    if row.left is None:
+        return row.reason or "nothing was counted yet"
+    if now - row.evaluated > OLD:
+        return row.reason or f"it was last evaluated {row.evaluated:%Y-%m-%d %H:%M:%S} UTC"
+    return ""
+
+
+def health_of(plane: Plane, question: HealthOf) -> Answer[Signals]:
+    """Rate, error share and p95 over the last minute, from http_requests_total and http_request_duration_seconds."""
+    now = plane.clock.now()
+    place = (question.service, question.environment)
+    try:
+        rate = _value(plane, signals.rate(*place, by="service").query)
+        errors = _value(plane, signals.error_share(*place, by="service").query) if rate is not None else None
+        p95 = _value(plane, signals.p95(*place, by="service").query)
+    except UserError as error:
+        return Answer(value=None, unknown=str(error), at=now)
+    if rate is None and p95 is None:
+        where = f" in {question.environment}" if question.environment else ""
+        return Answer(value=None, unknown=f"no HTTP metrics of {question.service}{where} in the last minute", at=now)
+    return Answer(value=Signals(rate=rate, error_share=errors, p95_seconds=p95), at=now)
+
+
+def _value(plane: Plane, query: str) -> float | None:
+    value = plane.telemetry.query(query, plane.clock.now().timestamp()).value
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""The verbs of observability, a file for each noun."""

@@ -1,0 +1,60 @@
+"""Logs: search."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from opsroom.contracts.operations import Model, Page, operation
+from opsroom.contracts.plane import Call
+from opsroom.kernel.errors import Invalid
+from opsroom.telemetry.port import LogRecord
+
+DEFAULT_RANGE = timedelta(hours=1)
+
+
+class LogLine(Model):
+    """One line that a service wrote; `attributes` are its other fields, and the deployment and instance it came from."""
+
+    time: datetime
+    service: str
+    environment: str
+    level: str
+    message: str
+    trace_id: str
+    attributes: dict[str, str]
+
+
+@operation("logs.search")
+def search_logs(
+    call: Call, *, query: str = "", since: datetime | None = None, until: datetime | None = None, service: str = "",
+    environment: str = "", after: str = "", limit: int = 100,
+) -> Page[LogLine]:  # fmt: skip
+    """Log lines that match, newest first, by default of the last hour. Words and fields: `service:storefront level:error "timed out"`."""
+    end = until or call.plane.clock.now() + timedelta(seconds=1)
+    start = since or end - DEFAULT_RANGE
+    if start >= end:
+        raise Invalid(f"since {start.isoformat()} is not before until {end.isoformat()}; swap them")
+    page = call.plane.telemetry.search_logs(
+        scoped(query, service, environment), start.timestamp(), end.timestamp(), limit=limit, before=after
+    )
+    return Page[LogLine](items=[log_line(record) for record in page.records], next=page.before)
+
+
+def scoped(query: str, service: str = "", environment: str = "") -> str:
+    """The search within a service and an environment."""
+    terms = [
+        f'{name}:"{_escaped(value)}"' for name, value in (("service", service), ("environment", environment)) if value
+    ]
+    own = f"({query})" if query.strip() and terms else query
+    return " AND ".join([*terms, *([own] if own.strip() else [])])
+
+
+def log_line(record: LogRecord) -> LogLine:
+    return LogLine(
+        time=datetime.fromtimestamp(record.time, UTC), service=record.service, environment=record.environment,
+        level=record.level, message=record.message, trace_id=record.trace_id, attributes=dict(record.attributes),
+    )  # fmt: skip
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')

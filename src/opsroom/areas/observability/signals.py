@@ -1,0 +1,59 @@
+"""The golden signals of a service as PromQL, over the metric names that HTTP services commonly expose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsroom.telemetry.promql.numbers import format_number
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One figure: a title, its PromQL, its unit, and how a series of it is named on a chart."""
+
+    title: str
+    query: str
+    unit: str
+    name: str = "{{environment}}"
+
+
+def matchers(service: str, environment: str = "", *more: str) -> str:
+    """PromQL matchers of a place, each value escaped."""
+    named = [
+        f'{name}="{_escaped(value)}"' for name, value in (("service", service), ("environment", environment)) if value
+    ]
+    return ",".join([*named, *more])
+
+
+def rate(service: str, environment: str = "", *, window: str = "1m", by: str = "environment") -> Signal:
+    """Requests a second."""
+    query = f"sum by ({by}) (rate(http_requests_total{{{matchers(service, environment)}}}[{window}]))"
+    return Signal("Requests", query, "req/s", f"{{{{{by}}}}}")
+
+
+def error_share(service: str, environment: str = "", *, window: str = "1m", by: str = "environment") -> Signal:
+    """The share of requests answered with a server error; 0 where there are requests and none of them."""
+    of = f"rate(http_requests_total{{{matchers(service, environment)}}}[{window}])"
+    failing = matchers(service, environment, 'code=~"5.."')
+    failed = f"rate(http_requests_total{{{failing}}}[{window}])"
+    query = f"(sum by ({by}) ({failed}) or 0 * sum by ({by}) ({of})) / sum by ({by}) ({of})"
+    return Signal("Errors", query, "", f"{{{{{by}}}}}")
+
+
+def p95(
+    service: str, environment: str = "", *, window: str = "1m", by: str = "environment", share: float = 0.95
+) -> Signal:
+    """The time within which 95 % of requests were answered, in seconds."""
+    buckets = f"rate(http_request_duration_seconds_bucket{{{matchers(service, environment)}}}[{window}])"
+    query = f"histogram_quantile({format_number(share)}, sum by (le, {by}) ({buckets}))"
+    return Signal("p95", query, "s", f"{{{{{by}}}}}")
+
+
+def in_flight(service: str, environment: str = "") -> Signal:
+    """How busy its process is: CPU seconds a second."""
+    query = f"sum by (environment) (rate(process_cpu_seconds_total{{{matchers(service, environment)}}}[1m]))"
+    return Signal("CPU", query, "cores")
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,226 @@
+"""actions/cache, actions/cache/restore and actions/cache/save over a folder of blobs, one for each repository, bounded in size.
+
+A job sees the caches of its own ref and of the default branch, so that a pull request cannot lend its files to main. Source of
+the inputs and rules: the README of actions/cache, and "Caching dependencies" (restrictions for accessing a cache).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import time
+
+from opsroom.kernel.blobs import Blobs
+from opsroom.workflows.runner.actions.archive import Packed, pack, unpack
+from opsroom.workflows.runner.beneath import Folder
+from opsroom.workflows.runner.builtin import ActionFailed, Effect, Use
+from opsroom.workflows.runner.globs import lines, literal_head, matching
+
+CACHE_BYTES = 10 << 30
+"""All caches of a repository together; the least recently used go first (GitHub: 10 GB)."""
+_KEY_LIMIT = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One cache. `version` tells the paths it was made from, `ref` who may see it. Times are seconds since the epoch."""
+
+    key: str
+    version: str
+    ref: str
+    digest: str
+    size: int
+    created: float
+    used: float
+
+
+def cache(use: Use) -> Effect:
+    """Restores; at the end of a job that succeeded it saves under `key`, unless that was an exact hit."""
+    effect = restore(use)
+    state = {"key": _key(use), "hit": effect.outputs["cache-hit"]}
+    return Effect(outputs=effect.outputs, state=state)
+
+
+def save_at_end(use: Use, state: Mapping[str, str]) -> None:
+    """The end of the job of actions/cache. `key` is that of its start: a lock file may have changed since."""
+    if state.get("hit") != "true" and not use.flag("lookup-only"):
+        _save(use, state["key"])
+
+
+def save(use: Use) -> Effect:
+    """Saves now."""
+    _save(use, _key(use))
+    return Effect()
+
+
+def restore(use: Use) -> Effect:
+    """Brings back the newest cache under `key`, else under the first of `restore-keys` that one begins with."""
+    key = _key(use)
+    store = _Store(use)
+    with store.locked():
+        found = store.find(key, [one.strip() for one in use.input("restore-keys").splitlines() if one.strip()])
+        if found is not None:
+            store.touch(found)
+    if found is None:
+        if use.flag("fail-on-cache-miss"):
+            raise ActionFailed(f"no cache for key {key!r}; save one first, or leave fail-on-cache-miss out")
+        use.output.write(f"cache not found for key {key}")
+        return Effect(outputs={"cache-hit": "false", "cache-primary-key": key, "cache-matched-key": ""})
+    if not use.flag("lookup-only"):
+        for name, root in _roots(use).items():
+            with Folder(root) as folder, store.blobs.open(found.digest) as raw:
+                unpack(raw, folder, prefix=f"{name}/", any_link=True)  # type: ignore[arg-type]
+    use.output.write(f"cache restored from key {found.key} ({found.size:,} bytes)")
+    hit = "true" if found.key == key else "false"
+    return Effect(outputs={"cache-hit": hit, "cache-primary-key": key, "cache-matched-key": found.key})
+
+
+def _save(use: Use, key: str) -> None:
+    store = _Store(use)
+    with store.locked():
+        if store.exact(key):
+            use.output.write(f"cache {key} exists already; it is kept")
+            return
+    with tempfile.TemporaryDirectory(dir=store.root) as scratch:
+        archive = Path(scratch) / "cache.tar"
+        count = _pack(use, archive)
+        size = archive.stat().st_size
+        if not count:
+            use.output.annotate("warning", f"no file for path {use.input('path')!r}; no cache is saved")
+            return
+        if size > CACHE_BYTES:
+            raise ActionFailed(
+                f"the cache would be {size:,} bytes, and {CACHE_BYTES:,} is all there is; leave files out"
+            )
+        with store.locked():
+            store.add(key, store.blobs.put(archive), size)
+    use.output.write(f"cache saved with key {key} ({count} files, {size:,} bytes)")
+
+
+def _pack(use: Use, archive: Path) -> int:
+    """Entries are named `ROOT/path`, so that they come back where they were."""
+    wanted, unwanted = lines(use.input("path"))
+    opened = {name: Folder(root) for name, root in _roots(use).items()}
+    try:
+        leave = [_rooted(use, one) for one in unwanted]
+        items: dict[str, Packed] = {}
+        for root, pattern in (_rooted(use, one) for one in wanted):
+            for entry in matching(opened[root], [pattern], [one for where, one in leave if where == root]):
+                if entry.kind != "folder":
+                    name = f"{root}/{entry.path}"
+                    items[name] = Packed(folder=opened[root], entry=entry, name=name)
+        return pack(items.values(), archive)
+    finally:
+        for folder in opened.values():
+            folder.close()
+
+
+def _key(use: Use) -> str:
+    key = use.input("key")
+    if not key or not use.input("path"):
+        raise ActionFailed("actions/cache needs the inputs 'path' and 'key'")
+    if len(key) > _KEY_LIMIT or "," in key:
+        raise ActionFailed(
+            f"cache key {key[:60]!r} is longer than {_KEY_LIMIT} characters or holds a comma; shorten it"
+        )
+    return key
+
+
+def _roots(use: Use) -> dict[str, Path]:
+    return {"workspace": use.layout.workspace, "home": use.layout.home, "temp": use.layout.temp}
+
+
+def _rooted(use: Use, line: str) -> tuple[str, str]:
+    head = literal_head(line)
+    real = use.layout.outside(head or ".")
+    root = use.layout.root_of(real)
+    start = real.relative_to(root.resolve()).as_posix()
+    rest = line[len(head) :].lstrip("/")
+    return root.name, "/".join(part for part in (start if start != "." else "", rest) if part) or "**"
+
+
+class _Store:
+    """The caches of one repository: blobs, and one small file for each that says its key."""
+
+    def __init__(self, use: Use) -> None:
+        if not use.order.caches:
+            raise ActionFailed("this run keeps no caches; run it where a cache folder is set")
+        self.root = Path(use.order.caches)
+        self.blobs = Blobs(self.root / "blobs")
+        self._keys = self.root / "keys"
+        self._keys.mkdir(parents=True, exist_ok=True)
+        self._ref = str(use.github.get("ref", ""))
+        event = use.github.get("event")
+        repository = event.get("repository") if isinstance(event, Mapping) else None
+        default = repository.get("default_branch") if isinstance(repository, Mapping) else None
+        self._refs = (self._ref, f"refs/heads/{default or 'main'}")
+        self._version = hashlib.sha256(use.input("path").encode()).hexdigest()[:16]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other jobs from changing the keys meanwhile."""
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def exact(self, key: str) -> bool:
+        """Whether this ref saved this key before: a cache is never overwritten."""
+        return any((one.key, one.version, one.ref) == (key, self._version, self._ref) for one in self._entries())
+
+    def find(self, key: str, prefixes: list[str]) -> Entry | None:
+        mine = [one for one in self._entries() if one.version == self._version and one.ref in self._refs]
+        ranked = sorted(mine, key=lambda one: (one.ref == self._ref, one.created), reverse=True)
+        for fits in (
+            lambda one: one.key == key,
+            *((lambda one, start=start: one.key.startswith(start)) for start in [key, *prefixes]),
+        ):
+            if found := next(filter(fits, ranked), None):
+                return found
+        return None
+
+    def touch(self, entry: Entry) -> None:
+        self._write(Entry(**{**asdict(entry), "used": time()}))
+
+    def add(self, key: str, digest: str, size: int) -> None:
+        """Adds a cache and drops the least recently used ones that are too many."""
+        now = time()
+        self._write(
+            Entry(key=key, version=self._version, ref=self._ref, digest=digest, size=size, created=now, used=now)
+        )
+        entries = sorted(self._entries(), key=lambda one: one.used, reverse=True)
+        total, kept = 0, set()
+        for entry in entries:
+            total += entry.size
+            if total > CACHE_BYTES:
+                self._path(entry).unlink(missing_ok=True)
+            else:
+                kept.add(entry.digest)
+        self.blobs.sweep(kept)
+
+    def _entries(self) -> list[Entry]:
+        found = []
+        for path in self._keys.glob("*.json"):
+            try:
+                found.append(Entry(**json.loads(path.read_text())))
+            except (ValueError, TypeError):
+                path.unlink(missing_ok=True)
+        return found
+
+    def _path(self, entry: Entry) -> Path:
+        name = hashlib.sha256(f"{entry.ref}\0{entry.version}\0{entry.key}".encode()).hexdigest()
+        return self._keys / f"{name}.json"
+
+    def _write(self, entry: Entry) -> None:
+        new = self._path(entry).with_suffix(".new")
+        new.write_text(json.dumps(asdict(entry)))
+        new.replace(self._path(entry))

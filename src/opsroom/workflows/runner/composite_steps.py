@@ -1,0 +1,75 @@
+"""A local composite action's steps, carried out in a scope of their own inside the step that uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opsroom.kernel.errors import Invalid, Problems
+from opsroom.workflows.composite import action_files, expand_composite, inner_contexts
+from opsroom.workflows.expressions import interpolate, to_text
+from opsroom.workflows.runner.beneath import Folder
+from opsroom.workflows.runner.scope import Scope
+from opsroom.workflows.syntax import Action, read_action
+
+if TYPE_CHECKING:
+    from opsroom.workflows.runner.carrying import Carrier
+
+_ACTION_BYTES = 1_000_000
+
+
+def run_composite(carrier: Carrier, uses: str) -> None:
+    """Carries out the action that `uses` names. Invalid: there is none, or it cannot be run here."""
+    from opsroom.workflows.runner.carrying import Carrier as Inner
+
+    world, outer = carrier.world, carrier.scope
+    action = _read(carrier, uses)
+    depth = outer.depth + 1
+    expanded = expand_composite(carrier.raw, action, carrier.contexts(), functions=carrier.functions(), depth=depth)
+    composite = expanded["composite"]
+    for warning in composite["warnings"]:
+        carrier.output.annotate("warning", warning)
+    folder = action.path.rpartition("/")[0]
+    path = f"{world.layout.inside_workspace}/{folder}".rstrip("/")
+    contexts = inner_contexts(carrier.contexts(), composite["inputs"])
+    contexts["github"] = {**(contexts.get("github") or {}), "action_path": path}
+    scope = Scope(
+        contexts={key: value for key, value in contexts.items() if key not in ("steps", "env", "job")},
+        env={**outer.env, **carrier.env},
+        depth=depth,
+        action_path=path,
+    )
+    for raw in composite["steps"]:
+        inner = Inner(world, scope, raw, carrier.index)
+        if not inner.wanted():
+            continue
+        inner.output.write(inner.name(), "group")
+        result = inner.carry(started="", now=str)
+        inner.output.write("", "endgroup")
+        scope.remember(result)
+        carrier.left.cpu_seconds += result.cpu_seconds
+        carrier.left.env.update(result.env)
+        carrier.left.path = (*carrier.left.path, *result.path)
+        if result.conclusion == "cancelled":
+            carrier.left.outcome, carrier.left.error = "cancelled", result.error
+        elif result.conclusion == "failure":
+            carrier.left.fail(result.error)
+    seen = scope.see({}, job_status=scope.status)
+    for name, value in composite["outputs"].items():
+        carrier.left.outputs[name] = interpolate(to_text(value), seen, functions=carrier.functions())
+
+
+def _read(carrier: Carrier, uses: str) -> Action:
+    names = action_files(uses)
+    with Folder(carrier.world.layout.workspace) as folder:
+        for name in names:
+            entry = folder.entry(name)
+            if entry is not None and entry.kind == "file":
+                with folder.open(name) as file:
+                    text = file.read(_ACTION_BYTES)
+                action, problems = read_action(text, name)
+                if action is None:
+                    raise Problems(problems)
+                return action
+    raise Invalid(
+        f"uses: {uses!r}: no {names[0]} in the workspace; check the path, and that actions/checkout ran before"
+    )
