@@ -193,7 +193,9 @@ class Scene:
         with self.plane.store.begin() as tx:
             return self.plane.ledger.record(tx, type, actor="person:maria", cause=cause, subjects=subjects, data=data)
 
-    def deploy(self, service: str, *, environment: str = "production", version: str = "v1", url: str = "http://127.0.0.1:9") -> Event:
+    def deploy(
+        self, service: str, *, environment: str = "production", version: str = "v1", url: str = "http://127.0.0.1:9"
+    ) -> Event:
         """Says that a version runs now, instead of what ran there."""
         deployment = f"dep_{version}"
         subjects = (f"service:{service}", f"environment:{environment}", f"deployment:{deployment}")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from observed_plane import RULES, Scene
 
 from opsroom.areas.observability import store as rows
 from opsroom.areas.observability.evaluating import evaluate_due, evaluate_group
@@ -18,7 +19,6 @@ from opsroom.kernel.clock import parse_stamp
 from opsroom.kernel.errors import NotFound, TooLarge
 from opsroom.kernel.resources import load_catalog
 from opsroom.telemetry.port import is_stale
-from observed_plane import RULES, Scene
 
 FILES = {"rules/storefront.yml": RULES}
 PLACE = {"service": "storefront", "environment": "production"}
@@ -257,7 +257,9 @@ def test_alerts_are_listed_by_state_and_pages(scene: Scene) -> None:
 
 def test_checking_a_text(scene: Scene) -> None:
     assert check_rule_text(scene.call, text=RULES).ok
-    wrong = check_rule_text(scene.call, text="groups:\n  - name: a\n    rules:\n      - alert: B\n        expr: rate(\n")
+    wrong = check_rule_text(
+        scene.call, text="groups:\n  - name: a\n    rules:\n      - alert: B\n        expr: rate(\n"
+    )
     assert not wrong.ok and (wrong.problems[0].line, wrong.problems[0].column) == (5, 15)
     with pytest.raises(TooLarge):
         check_rule_text(scene.call, text="x" * 30_001)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,11 +97,10 @@ def test_a_new_version_counts_from_its_own_start(scene: Scene) -> None:
     scene.offer(FILES)
     step(scene, 5000, 0, deployment="d1")
     step(scene, 5500, 0, deployment="d1")
-    stale = float.fromhex("0x0p0")
     scene.telemetry.source = type(scene.telemetry.source)()
     step(scene, 40, 2, deployment="d2")
     (slo,) = list_slos(scene.call)
-    assert (slo.good, slo.total) == (540.0, 542.0) and stale == 0.0
+    assert (slo.good, slo.total) == (540.0, 542.0)
 
 
 def test_another_definition_begins_anew_and_another_target_does_not(scene: Scene) -> None:
@@ -187,7 +184,7 @@ def test_time_slices_are_good_or_not_as_a_whole(scene: Scene) -> None:
     for minute in range(5):
         for look in range(6):
             scene.clock.advance(10)
-            scene.sample("latency", 0.3 if minute == 2 and look > 3 else 0.1)
+            scene.sample("latency", 0.3 if minute == 2 and look in (2, 3) else 0.1)
             evaluate_all(scene.plane)
     (slo,) = list_slos(scene.call)
     assert slo.total in (4.0, 5.0) and slo.total - slo.good == 1.0
@@ -234,7 +231,8 @@ def test_health_is_read_from_http_metrics(scene: Scene) -> None:
 
 def result(**values: float) -> QueryResult:
     return QueryResult(
-        "vector", tuple(Points(labels({"instance": "a", "code": name}), (0.0,), (value,)) for name, value in values.items())
+        "vector",
+        tuple(Points(labels({"instance": "a", "code": name}), (0.0,), (value,)) for name, value in values.items()),
     )
 
 
@@ -284,4 +282,3 @@ def test_levels_fall_at_once_and_recover_with_patience(lefts: list[float]) -> No
 def test_widths() -> None:
     assert bucket_width(28 * 86400, None) == 300 and bucket_width(3600, None) == 36 and bucket_width(60, None) == 10
     assert bucket_width(28 * 86400, 60.0) == 60
-    assert timedelta(seconds=bucket_width(86400, None)) == timedelta(minutes=5)

@@ -79,7 +79,10 @@ def _block(content: str) -> str:
 
 
 def _quoted(content: str) -> str:
-    return f"  content: {json.dumps(content, ensure_ascii=False)}\n"
+    plain = json.dumps(content, ensure_ascii=False)
+    # YAML takes some of what JSON leaves as it is for line breaks, and refuses the rest of what cannot be seen.
+    escaped = "".join(char if char.isprintable() or ord(char) > 0xFFFF else f"\\u{ord(char):04x}" for char in plain)
+    return f"  content: {escaped}\n"
 
 
 def _scalar(text: str) -> str:

@@ -96,14 +96,14 @@ class FolderReader:
         top = self._folder / start
         found = []
         for base, folders, names in os.walk(top, followlinks=False):
-            folders.sort()
+            folders.sort()  # so that the walk, which may stop early, is the same each time
             for name in sorted(names):
                 path = Path(base, name)
                 if not name.startswith(TEMPORARY) and not path.is_symlink() and path.is_file() and not self._own(path):
                     found.append(path.relative_to(self._folder).as_posix())
                 if len(found) >= MOST_FILES:
-                    return found
-        return found
+                    return sorted(found)
+        return sorted(found)
 
     def _opened(self, path: str, *, whole: bool = False) -> tuple[FileState, bytes] | None:
         if self._fault:

@@ -31,7 +31,9 @@ def load_test(call: ActionCall) -> Mapping[str, str]:
     counts = _send(call, spec, running.url)
     with plane.store.read() as tx:
         last = rows.find_results(tx, test=name, environment=environment, verdict="passed", limit=1)
-    verdict, broken = judge(counts, spec.thresholds, last[0].counts if last else None)
+    verdict, broken = judge(
+        counts, spec.thresholds, last[0].counts if last else None, disturbed=_disturbed(plane, running)
+    )
     bare = Result(
         id=plane.clock.new_id("ldt"), key=call.key, test=name, service=spec.service, environment=environment,
         digest=running.digest, run=call.run, verdict=verdict, rate=spec.rate, counts=counts, broken=broken,
@@ -46,7 +48,10 @@ def recover(call: ActionCall) -> Mapping[str, str] | None:
     """A finished test is looked up; one that was cut off is run again, since half a test says nothing."""
     with call.call.plane.store.read() as tx:
         known = rows.result_by_key(tx, call.key)
-    return None if known is None else _outputs(known)
+    try:
+        return None if known is None else _outputs(known)
+    except ActionFailed as failure:
+        raise Invalid(str(failure)) from None
 
 
 def spec_of(plane: Plane, name: str) -> LoadTestSpec:
@@ -71,20 +76,30 @@ def what_runs(plane: Plane, service: str, environment: str) -> Running:
 
 def _send(call: ActionCall, spec: LoadTestSpec, url: str) -> Counts:
     counts, told = Counts(), time.monotonic()
+
+    def beat() -> None:
+        if call.port.cancelled():
+            raise ActionFailed("the load test was cancelled")
+
     call.port.log(
         f"{spec.rate:g} requests a second for {spec.duration:g} s to {url}, after {spec.warmup:g} s of warm-up"
     )
-    with generate(plan_of(spec, url)) as generating:
+    with generate(plan_of(spec, url), beat=beat) as generating:
         for window in generating:
             counts = counts.plus(window)
-            if call.port.cancelled():
-                generating.end()
-                raise ActionFailed("the load test was cancelled")
             if time.monotonic() - told >= 1:
                 told = time.monotonic()
                 call.port.log(_line(counts))
     call.port.log(_line(counts))
     return counts
+
+
+def _disturbed(plane: Plane, before: Running) -> str:
+    """Why the figures are not those of what ran when the test began; "" where they are."""
+    now = plane.ask(WhatRuns(before.service, before.environment)).value or ()
+    if any(one.deployment == before.deployment for one in now):
+        return ""
+    return f"another deployment of {before.service} took over in {before.environment} while the test ran"
 
 
 def _record(call: ActionCall, result: Result, running: Running) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import opsroom
 from opsroom.areas.performance.kinds import LoadTestSpec
-from opsroom.kernel.errors import Invalid
+from opsroom.kernel.errors import Invalid, Unavailable
 from opsroom.kernel.settings import child_environment
 
 
@@ -35,26 +35,36 @@ def plan_of(spec: LoadTestSpec, url: str, *, duration: float | None = None) -> d
 
 
 class Generating:
-    """A running generator: iterate for its windows; `end` asks it to finish in order."""
+    """A running generator: iterate for its windows; `end` asks it to finish in order. Unavailable: it ended by itself before its time.
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    `beat` is called at least once a second, however long a window takes; what it raises ends the iteration."""
+
+    def __init__(self, process: subprocess.Popen[str], beat: Callable[[], None]) -> None:
         self._process = process
+        self._beat = beat
+        self._told_to_end = False
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            window = json.loads(line)
-            if "end" not in window:
-                yield window
-        if self._process.wait() != 0:
-            raise Invalid(f"the load generator ended with {self._process.returncode}")
+            said = json.loads(line)
+            if "end" in said:
+                return
+            self._beat()
+            if "at" in said:
+                yield said
+        if not self._told_to_end:
+            raise Unavailable(
+                f"the load generator ended before its time (exit status {self._process.wait()}); run it again"
+            )
 
     def end(self) -> None:
+        self._told_to_end = True
         self._process.terminate()
 
 
 @contextmanager
-def generate(plan: Mapping[str, Any]) -> Iterator[Generating]:
+def generate(plan: Mapping[str, Any], *, beat: Callable[[], None] = lambda: None) -> Iterator[Generating]:
     """Starts the generator for a plan; it is ended when the block is left."""
     package = str(Path(opsroom.__file__).resolve().parents[1])
     process = subprocess.Popen(
@@ -65,7 +75,7 @@ def generate(plan: Mapping[str, Any]) -> Iterator[Generating]:
     process.stdin.write(json.dumps(plan))
     process.stdin.close()
     try:
-        yield Generating(process)
+        yield Generating(process, beat)
     finally:
         if process.poll() is None:
             process.terminate()

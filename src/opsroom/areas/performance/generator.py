@@ -1,8 +1,9 @@
 """The load generator, a process of its own: open model, latency from the intended send time, one JSON line a second.
 
 `python -m opsroom.areas.performance.generator` reads a plan as JSON on standard input (`Plan`), sends, and writes a
-`Window` a line for every second in which requests were planned, then `{"end": …}`. A window counts a request in the second
-it was *planned* for, once its outcome is known, so windows sum to what was planned. SIGTERM ends it early and in order.
+`Window` a line for every second in which requests were planned, in order, then `{"end": …}`; between them `{"beat": …}`
+twice a second. A window counts a request in the second it was *planned* for and is written once all its outcomes are known,
+so windows sum to what was planned, and what comes before the last one written is complete. SIGTERM ends it early and in order.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import random
 import signal
 import sys
@@ -23,6 +25,9 @@ from opsroom.areas.performance.buckets import bucket_of
 from opsroom.areas.performance.http1 import Connection
 
 LATE_SECONDS = 0.05
+LOOK_SECONDS = 0.05
+BEAT_SECONDS = 0.5
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,15 @@ class Window:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One request on its way: `due` is its intended time (monotonic); `window` None: it is warm-up and not counted."""
+
+    request: Request
+    due: float
+    window: Window | None
+
+
 class Generator:
     """Sends a plan. Connections are kept alive; a failure closes its connection, never the run."""
 
@@ -82,9 +96,12 @@ class Generator:
         self._plan = plan
         self._idle: deque[Connection] = deque()
         self._open = 0
-        self._waiting: deque[tuple[Request, float, Window | None]] = deque()
+        self._waiting: deque[Sending] = deque()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._windows: dict[int, Window] = {}
+        self._planned_until = 0
         self._stop = asyncio.Event()
+        self._beat = 0.0
         self._choices = _draw(plan)
         self._encoded = {id(request): _encode(request, plan) for request in plan.requests}
 
@@ -92,14 +109,13 @@ class Generator:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        reporting = asyncio.create_task(self._report())
+        looking = asyncio.create_task(self._look())
         await self._send_all()
-        self._stop.set()
         ends = time.monotonic() + self._plan.timeout + 1
-        while self._pending() and time.monotonic() < ends:
-            await asyncio.sleep(0.02)
-        await reporting
-        self._flush(everything=True)
+        while self._windows and time.monotonic() < ends:
+            await asyncio.sleep(LOOK_SECONDS / 2)
+        looking.cancel()
+        self._write_windows(everything=True)
 
     async def _send_all(self) -> None:
         plan, began = self._plan, time.monotonic()
@@ -107,102 +123,123 @@ class Generator:
         for number in itertools.count():
             due = began + number / plan.rate
             if plan.duration and due - began >= plan.warmup + plan.duration:
-                return
+                break
+            self._planned_until = int(due + wall)
             while (pause := due - time.monotonic()) > 0 and not self._stop.is_set():
                 await asyncio.sleep(min(pause, 0.1))
             if self._stop.is_set():
-                return
+                break
             window = self._window(due + wall) if due - began >= plan.warmup else None
             if window is not None and time.monotonic() - due > LATE_SECONDS:
                 window.late += 1
-            self._begin(next(self._choices), due, window)
+            self._begin(Sending(next(self._choices), due, window))
             if number % 50 == 0:
                 await asyncio.sleep(0)
+        self._planned_until = sys.maxsize
 
     def _window(self, at: float) -> Window:
         window = self._windows.setdefault(int(at), Window(at=int(at)))
         window.planned += 1
         return window
 
-    def _begin(self, request: Request, due: float, window: Window | None) -> None:
+    def _begin(self, sending: Sending) -> None:
         while self._idle:
-            connection = self._idle.popleft()
-            if connection.usable:
-                self._send(connection, request, due, window)
+            # The one used last is the least likely to have been closed by the other side.
+            connection = self._idle.pop()
+            if connection.fresh():
+                self._send(connection, sending)
                 return
             self._open -= 1
         if self._open < self._plan.connections:
             self._open += 1
-            asyncio.get_running_loop().create_task(self._connect(request, due, window))
+            task = asyncio.get_running_loop().create_task(self._connect(sending))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
         else:
-            self._waiting.append((request, due, window))
+            self._waiting.append(sending)
 
-    async def _connect(self, request: Request, due: float, window: Window | None) -> None:
+    async def _connect(self, sending: Sending) -> None:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._plan.timeout):
+            async with asyncio.timeout(self._left(sending)):
                 _, connection = await loop.create_connection(Connection, self._plan.host, self._plan.port)
         except (OSError, TimeoutError) as error:
             self._open -= 1
-            self._count(window, due, 0, "timeout" if isinstance(error, TimeoutError) else "connection refused")
+            self._count(sending, 0, _reason(error))
+            self._next()
             return
-        self._send(connection, request, due, window)
+        self._send(connection, sending)
 
-    def _send(self, connection: Connection, request: Request, due: float, window: Window | None) -> None:
-        remaining = max(0.0, due + self._plan.timeout - time.monotonic())
-        timer = asyncio.get_running_loop().call_later(remaining, lambda: expired())
+    def _send(self, connection: Connection, sending: Sending) -> None:
+        timer = asyncio.get_running_loop().call_later(self._left(sending), lambda: expired())
 
         def expired() -> None:
             connection.abandon()
             self._open -= 1
-            self._count(window, due, 0, "timeout")
+            self._count(sending, 0, "timeout")
             self._next()
 
         def answered(status: int, reason: str) -> None:
             timer.cancel()
-            self._count(window, due, status, reason)
+            self._count(sending, status, reason)
             if connection.usable:
                 self._idle.append(connection)
             else:
                 self._open -= 1
             self._next()
 
-        connection.send(self._encoded[id(request)], answered, head=request.method == "HEAD")
+        connection.send(self._encoded[id(sending.request)], answered, head=sending.request.method == "HEAD")
 
     def _next(self) -> None:
+        self._expire_waiting()
         if self._waiting:
-            self._begin(*self._waiting.popleft())
+            self._begin(self._waiting.popleft())
 
-    def _count(self, window: Window | None, due: float, status: int, reason: str) -> None:
+    def _expire_waiting(self) -> None:
+        """Gives up those that no connection was free for in all their time."""
+        while self._waiting and not self._left(self._waiting[0]):
+            self._count(self._waiting.popleft(), 0, "timeout")
+
+    def _left(self, sending: Sending) -> float:
+        return max(0.0, sending.due + self._plan.timeout - time.monotonic())
+
+    def _count(self, sending: Sending, status: int, reason: str) -> None:
+        window = sending.window
         if window is None:
             return
         window.sent += 1
-        window.buckets[bucket_of(time.monotonic() - due)] += 1
+        window.buckets[bucket_of(time.monotonic() - sending.due)] += 1
         if reason or status >= 400:
             window.failed += 1
             window.reasons[reason or f"status {status}"] += 1
 
-    def _pending(self) -> bool:
-        return any(not window.settled for window in self._windows.values())
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._expire_waiting()
+            self._write_windows()
+            if time.monotonic() - self._beat > BEAT_SECONDS:
+                self._beat = time.monotonic()
+                self._write({"beat": time.time()})
 
-    async def _report(self) -> None:
-        while not self._stop.is_set() or self._pending():
-            await asyncio.sleep(0.2)
-            self._flush()
-            if self._stop.is_set() and not self._pending():
-                return
-
-    def _flush(self, *, everything: bool = False) -> None:
-        now = int(time.time())
+    def _write_windows(self, *, everything: bool = False) -> None:
+        """Writes the windows that are whole, oldest first and none before one that is not."""
         for at in sorted(self._windows):
             window = self._windows[at]
-            if everything and not window.settled:
-                lost = window.planned - window.sent
+            if not everything and (at >= self._planned_until or not window.settled):
+                return
+            if lost := window.planned - window.sent:
                 window.sent, window.failed = window.planned, window.failed + lost
                 window.reasons["no answer when the run ended"] += lost
-            if (window.settled and at < now) or everything:
-                del self._windows[at]
-                print(json.dumps(window.to_json()), flush=True)
+            del self._windows[at]
+            self._write(window.to_json())
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        try:
+            print(json.dumps(line), flush=True)
+        except BrokenPipeError:
+            # Who asked for this load is gone; nobody would count it, and nobody would end it.
+            os._exit(1)
 
 
 def plan_from_json(value: Mapping[str, Any]) -> Plan:
@@ -219,20 +256,30 @@ def _draw(plan: Plan) -> Iterator[Request]:
 
 def _encode(request: Request, plan: Plan) -> bytes:
     body = request.body.encode()
-    headers = {"Host": f"{plan.host}:{plan.port}", "User-Agent": "opsroom-load", **request.headers}
+    headers = {"host": ("Host", f"{plan.host}:{plan.port}"), "user-agent": ("User-Agent", "opsroom-load")}
     if body:
-        headers = {"Content-Type": "application/json", **headers, "Content-Length": str(len(body))}
-    lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        headers["content-type"] = ("Content-Type", "application/json")
+    headers |= {name.lower(): (name, value) for name, value in request.headers.items()}
+    if body or request.method in WITH_BODY:
+        headers["content-length"] = ("Content-Length", str(len(body)))
+    lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.values())]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    return f"no connection: {error.strerror or type(error).__name__}"
 
 
 def main() -> None:
     import uvloop
 
     plan = plan_from_json(json.load(sys.stdin))
-    began = time.time()
     uvloop.run(Generator(plan).run())
-    print(json.dumps({"end": time.time(), "began": began}), flush=True)
+    print(json.dumps({"end": time.time()}), flush=True)
 
 
 if __name__ == "__main__":

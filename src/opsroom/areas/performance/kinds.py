@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from opsroom.kernel.resources import Kind, Reference
-from opsroom.kernel.resources.fields import Duration, Spec
+from opsroom.kernel.resources.fields import Duration, Share, Spec
 
 
 class LoadRequest(Spec):
@@ -16,7 +16,10 @@ class LoadRequest(Spec):
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     path: str = Field(pattern=r"^/[^\s]*$")
-    headers: Mapping[str, str] = {}
+    headers: Mapping[
+        Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")],
+        Annotated[str, Field(pattern=r"^[^\r\n\x00]*$")],
+    ] = {}
     json_body: Any = Field(default=None, alias="json")
     weight: int = Field(default=1, ge=1, le=1000)
 
@@ -28,7 +31,7 @@ class Thresholds(Spec):
     p95: Duration | None = None
     p99: Duration | None = None
     max: Duration | None = None
-    error_share: float | None = Field(default=None, ge=0, le=1)
+    error_share: Share | None = None
     p95_growth: float | None = Field(default=None, ge=0)
 
 

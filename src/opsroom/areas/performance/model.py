@@ -67,10 +67,15 @@ class Result:
     event: str
 
 
-def judge(counts: Counts, thresholds: Any, baseline: Counts | None) -> tuple[str, tuple[str, ...]]:
-    """The verdict and its reasons. `baseline` is the last passed run of the same test there; without one growth is not looked at."""
+def judge(
+    counts: Counts, thresholds: Any, baseline: Counts | None, *, disturbed: str = ""
+) -> tuple[str, tuple[str, ...]]:
+    """The verdict and its reasons. `baseline` is the last passed run of the same test there; without one growth is not looked at.
+    `disturbed` says why the figures are not those of one version ("" : they are)."""
     if not counts.requests:
         return "not measured", ("no request was sent",)
+    if disturbed:
+        return "not measured", (disturbed,)
     if counts.late > counts.requests * LATE_SHARE:
         return "not measured", (f"the generator was saturated: {counts.late} of {counts.requests} requests left late",)
     broken = [

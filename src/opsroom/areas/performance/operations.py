@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -18,6 +18,9 @@ from opsroom.kernel.errors import Invalid, NotFound
 
 WINDOWS_LIMIT = 600
 TELL_SECONDS = 30
+LAST_SECOND = 4_102_444_800
+"""The year 2100: a later second is no second anyone has counted."""
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -68,12 +71,12 @@ class TrafficPlan(Model):
 class WindowReport(Model):
     """One second as a generator counted it: `at` its start in epoch seconds."""
 
-    at: int
-    sent: int
-    failed: int
-    late: int = 0
-    reasons: dict[str, int] = Field(default_factory=dict)
-    buckets: dict[str, int] = Field(default_factory=dict)
+    at: int = Field(ge=0, le=LAST_SECOND)
+    sent: Count
+    failed: Count
+    late: Count = 0
+    reasons: dict[str, Count] = Field(default_factory=dict)
+    buckets: dict[Annotated[str, Field(pattern=r"^[0-9]{1,3}$")], Count] = Field(default_factory=dict)
 
 
 class Recorded(Model):
@@ -153,10 +156,14 @@ def record_traffic(
     test: str = "",
     ended: bool = False,
 ) -> Recorded:
-    """Record seconds of traffic that a load generator has counted; each second of a session counts once."""
+    """Record seconds of traffic that a load generator has counted; each second of a session counts once.
+
+    Error: the service or environment is not in the catalog; more than 600 windows; the session is someone else's."""
     if len(windows) > WINDOWS_LIMIT:
         raise Invalid(f"{len(windows)} windows at once; send at most {WINDOWS_LIMIT}")
     plane = call.plane
+    plane.catalogs.current().get("Component", service)
+    plane.catalogs.current().get("Environment", environment)
     running = plane.ask(WhatRuns(service, environment))
     head = {"id": session, "service": service, "environment": environment, "test": test, "actor": call.actor.id,
             "started": plane.clock.now()}  # fmt: skip

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
 from opsroom.areas.performance.model import Counts, Result
+from opsroom.kernel.errors import Conflict
 from opsroom.kernel.store import Tx, table
 
 TESTS = table(
@@ -70,9 +71,13 @@ def find_results(
 
 
 def add_windows(tx: Tx, session: Mapping[str, Any], windows: Sequence[Mapping[str, Any]]) -> int:
-    """Keeps windows of a session, each second once whatever is sent twice; returns how many were new."""
-    if not tx.scalar(sa.select(SESSIONS.c.id).where(SESSIONS.c.id == session["id"])):
+    """Keeps windows of a session, each second once whatever is sent twice; returns how many were new. Conflict: a session of this id
+    is another actor's, or counts another service."""
+    known_session = tx.row(sa.select(SESSIONS).where(SESSIONS.c.id == session["id"]))
+    if known_session is None:
         tx.execute(sa.insert(SESSIONS).values(**session, told=0))
+    elif any(known_session[name] != session[name] for name in ("actor", "service", "environment")):
+        raise Conflict(f"session {session['id']!r} counts other traffic already; begin a session of another name")
     seconds = [window["at"] for window in windows]
     known = set(
         tx.execute(
@@ -114,16 +119,17 @@ def flow(tx: Tx, service: str, environment: str, since: datetime, until: datetim
 
 
 def windows(tx: Tx, service: str, environment: str, since: datetime, until: datetime, limit: int) -> list[RowMapping]:
-    """The windows themselves, oldest first."""
-    return tx.rows(
+    """The newest windows themselves, oldest first."""
+    found = tx.rows(
         sa.select(TRAFFIC)
         .where(
             TRAFFIC.c.service == service, TRAFFIC.c.environment == environment,
             TRAFFIC.c.second >= int(since.timestamp()), TRAFFIC.c.second < until.timestamp(),
         )
-        .order_by(TRAFFIC.c.second)
+        .order_by(TRAFFIC.c.second.desc())
         .limit(limit)
     )  # fmt: skip
+    return found[::-1]
 
 
 def _flow(tx: Tx, *where: Any) -> Flow | None:

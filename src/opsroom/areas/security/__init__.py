@@ -13,6 +13,7 @@ from opsroom.areas.security.facts import findings_on
 from opsroom.areas.security.jobs import DUTIES, SUBSCRIPTIONS
 from opsroom.areas.security.kinds import KINDS
 from opsroom.areas.security.migrations import MIGRATIONS
+from opsroom.areas.security.pages import PAGES, PARTS
 from opsroom.contracts.area import Area
 from opsroom.contracts.events import EventType
 from opsroom.contracts.facts import FindingsOn
@@ -38,4 +39,6 @@ AREA = Area(
     actions=ACTIONS,
     subscriptions=SUBSCRIPTIONS,
     duties=DUTIES,
+    pages=PAGES,
+    parts=PARTS,
 )

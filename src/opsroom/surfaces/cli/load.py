@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 REPORT_SECONDS = 0.5
+CLOSE_SECONDS = 20.0
 KEPT_WINDOWS = 86_400
 BATCH = 300
 
@@ -36,61 +37,70 @@ def load(test: str, environment: str, duration: float) -> None:
     reporter = Reporter(
         lambda body: server.ask("POST", "/traffic/record", body=body), {**head, "session": SystemClock().new_id("trf")}
     )
-    with generate({**planned["plan"], "duration": duration}) as generating:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: generating.end())
-        for window in generating:
-            reporter.add(window)
-    unsent = reporter.close()
+    try:
+        with generate({**planned["plan"], "duration": duration}) as generating:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: generating.end())
+            for window in generating:
+                reporter.add(window)
+    finally:
+        unsent = reporter.close()
     if unsent:
-        raise click.ClickException(f"{unsent} seconds of traffic could not be reported: the server did not answer")
+        raise click.ClickException(f"{unsent} seconds of traffic could not be reported: {reporter.fault}")
 
 
 class Reporter:
-    """Keeps windows until the server has taken them. `post(body)` raises a UserError while it cannot."""
+    """Keeps windows until the server has taken them. `post(body)` raises a UserError while it cannot; `fault` is the last one's words."""
 
-    def __init__(self, post: Any, head: Mapping[str, Any]) -> None:
+    def __init__(self, post: Callable[[Mapping[str, Any]], Any], head: Mapping[str, Any]) -> None:
+        self.fault = ""
         self._post = post
         self._head = head
         self._kept: list[Mapping[str, Any]] = []
+        self._dropped = 0
         self._lock = threading.Lock()
         self._done = threading.Event()
+        self._ends = 0.0
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def add(self, window: Mapping[str, Any]) -> None:
+        """Keeps a window to be sent; beyond a day of them the newest are dropped, and counted by `close`."""
         with self._lock:
-            self._kept.append(window)
-            del self._kept[:-KEPT_WINDOWS]
+            if len(self._kept) < KEPT_WINDOWS:
+                self._kept.append(window)
+            else:
+                self._dropped += 1
 
-    def close(self, *, within: float = 20.0) -> int:
-        """Sends what is left; returns how many windows could not be sent in time."""
+    def close(self, *, within: float = CLOSE_SECONDS) -> int:
+        """Sends what is left; returns how many windows could not be sent, in this time or before."""
+        self._ends = time.monotonic() + within
         self._done.set()
-        self._thread.join(timeout=within)
-        return len(self._kept)
+        self._thread.join()
+        return len(self._kept) + self._dropped
 
     def _work(self) -> None:
-        ends = 0.0
-        while True:
-            ended = self._done.is_set()
-            ends = ends or (time.monotonic() + 20.0 if ended else 0.0)
-            sent = self._send(ended=ended)
-            if ended and ((sent and not self._kept) or time.monotonic() > ends):
-                return
-            self._done.wait(REPORT_SECONDS) if not ended else time.sleep(REPORT_SECONDS)
+        while not self._done.wait(REPORT_SECONDS):
+            self._send_all(ended=False)
+        while not self._send_all(ended=True) and time.monotonic() < self._ends:
+            time.sleep(min(REPORT_SECONDS, max(0.0, self._ends - time.monotonic())))
 
-    def _send(self, *, ended: bool) -> bool:
+    def _send_all(self, *, ended: bool) -> bool:
+        """Sends what is kept; False where the server did not take it. `ended`: the last of it says so."""
         from opsroom.kernel.errors import UserError
 
-        with self._lock:
-            batch = self._kept[:BATCH]
-        if not batch and not ended:
-            return True
-        try:
-            last = ended and len(batch) == len(self._kept)
-            self._post({**self._head, "windows": batch, "ended": last})
-        except UserError:
-            return False  # The server is away; the windows stay and are sent again.
-        with self._lock:
-            del self._kept[: len(batch)]
-        return True
+        while True:
+            with self._lock:
+                batch = self._kept[:BATCH]
+                last = len(batch) == len(self._kept)
+            if not batch and not ended:
+                return True
+            try:
+                self._post({**self._head, "windows": batch, "ended": ended and last})
+            except UserError as error:
+                self.fault = str(error)
+                return False
+            with self._lock:
+                del self._kept[: len(batch)]
+            if last:
+                return True
