@@ -118,4 +118,3 @@ def build_room(folder: Path, clock: FakeClock) -> Room:
     plane = build_plane(settings, [AREA], clock=clock, telemetry=lambda *_: cast(Any, None))
     plane.repos.watch("ops", str(bare))
     return Room(plane=plane, clock=clock, folder=folder / "host", work=work)
-

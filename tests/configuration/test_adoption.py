@@ -38,7 +38,9 @@ def test_files_become_resources_and_the_plan_is_empty(room: Room) -> None:
 
 
 def test_a_drifted_file_is_adopted_where_it_is_written(room: Room) -> None:
-    sourced = FILE.replace("NAME", "run").replace("PATH", "bin/run") + "  source: files/run  # the runner\n  mode: '0755'\n"
+    sourced = (
+        FILE.replace("NAME", "run").replace("PATH", "bin/run") + "  source: files/run  # the runner\n  mode: '0755'\n"
+    )
     room.push({"opsroom/hosts.yaml": "# Our hosts.\n" + HOST + MOTD + sourced, "files/run": "old\n"})
     room.take_in_force()
     room.put("etc/motd", "by hand\nand more\n", 0o664)

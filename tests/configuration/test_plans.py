@@ -7,13 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from configuration_room import FILE, HOST, MOTD, Room
 
 from opsroom.areas.configuration import operations as o
 from opsroom.areas.configuration.reading import FolderReader
 from opsroom.kernel.actors import Actor, Grant
 from opsroom.kernel.errors import Conflict, Forbidden, NotFound, Unavailable
 from opsroom.kernel.plan import Plan
-from configuration_room import FILE, HOST, MOTD, Room
 
 SCRIPT = FILE.replace("NAME", "script").replace("PATH", "bin/hello") + "  source: files/hello\n  mode: '0755'\n"
 GONE = FILE.replace("NAME", "old").replace("PATH", "etc/old") + "  state: absent\n"
@@ -99,7 +99,10 @@ def test_a_mode_that_the_plan_does_not_name_is_not_applied_with_it(room: Room) -
     room.put("etc/motd", "Before.\n")
     room.offer(OPS)
     plan = o.create_plan(room.call, target="here", paths=["etc/motd"])
-    catalog = {"opsroom/hosts.yaml": HOST + MOTD + "  mode: '0666'\n" + SCRIPT + GONE, "files/hello": OPS["files/hello"]}
+    catalog = {
+        "opsroom/hosts.yaml": HOST + MOTD + "  mode: '0666'\n" + SCRIPT + GONE,
+        "files/hello": OPS["files/hello"],
+    }
     with room.plane.store.begin() as tx:
         tx.execute("UPDATE plans SET state = 'planned'")
     room.offer(catalog)

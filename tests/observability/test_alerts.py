@@ -13,6 +13,7 @@ from observed_plane import RULES, Scene
 from opsroom.areas.observability import store as rows
 from opsroom.areas.observability.evaluating import evaluate_due, evaluate_group
 from opsroom.areas.observability.in_force import groups_of, tell_rules
+from opsroom.areas.observability.kinds import KINDS
 from opsroom.areas.observability.operations.alerts import list_alerts, show_alert
 from opsroom.areas.observability.operations.rules import check_rule_text, list_rules
 from opsroom.kernel.clock import parse_stamp
@@ -268,15 +269,9 @@ def test_checking_a_text(scene: Scene) -> None:
 def test_problems_of_rule_files_have_a_place() -> None:
     text = RULES + "      - alert: X\n        expr: up ==\n"
     named = RULES.replace("summary:", "runbook_url: runbooks/gone.md\n          summary:")
-    _, problems = load_catalog({"rules/a.yml": text, "rules/b.yaml": named}, "c", _kinds())
+    _, problems = load_catalog({"rules/a.yml": text, "rules/b.yaml": named}, "c", KINDS)
     assert [str(one.place) for one in problems] == ["rules/a.yml:14:15", "rules/b.yaml:7:9"]
     assert "runbooks/gone.md" in problems[1].message
-
-
-def _kinds() -> tuple[object, ...]:
-    from opsroom.areas.observability import AREA
-
-    return AREA.kinds  # type: ignore[return-value]
 
 
 @hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

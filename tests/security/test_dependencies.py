@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from security_room import Room
 
 from opsroom.areas.security.advisories import is_affected, read_advisory
 from opsroom.areas.security.cvss import base_score
@@ -20,9 +20,6 @@ from opsroom.contracts.actions import ActionFailed
 from opsroom.contracts.plane import Call
 from opsroom.kernel.actors import Actor
 from opsroom.kernel.errors import Invalid
-
-if TYPE_CHECKING:
-    from conftest import Room
 
 
 def call(room: Room) -> Call:
@@ -64,7 +61,10 @@ def test_a_bill_lists_what_files_pin_and_the_runtime(room: Room) -> None:
     told = room.use("sbom", name="storefront", commit="0123456789abcdef")
     assert told is not None and told["path"] == "sbom.cdx.json"
     value = json.loads((room.folder / "sbom.cdx.json").read_text())
-    assert value["specVersion"] == "1.6" and value["metadata"]["component"]["purl"] == "pkg:generic/storefront@0123456789ab"
+    assert (
+        value["specVersion"] == "1.6"
+        and value["metadata"]["component"]["purl"] == "pkg:generic/storefront@0123456789ab"
+    )
     purls = {one["purl"] for one in value["components"]}
     python = next(one for one in purls if one.startswith("pkg:generic/python@3."))
     assert purls - {python} == {
@@ -94,10 +94,10 @@ def test_a_file_that_cannot_be_read_is_a_gap_of_the_bill(room: Room) -> None:
 def test_the_bill_never_leaves_the_workspace(room: Room) -> None:
     target = room.folder.parent / "target"
     target.write_text("untouched")
-    os.symlink(target, room.folder / "sbom.cdx.json")
+    (room.folder / "sbom.cdx.json").symlink_to(target)
     room.use("sbom", name="x")
     assert target.read_text() == "untouched" and not (room.folder / "sbom.cdx.json").is_symlink()
-    os.symlink(room.folder.parent, room.folder / "up")
+    (room.folder / "up").symlink_to(room.folder.parent)
     for output in ("../out.json", "/tmp/out.json", "up/out.json", ""):
         with pytest.raises(ActionFailed):
             room.use("sbom", name="x", output=output)
@@ -106,7 +106,11 @@ def test_the_bill_never_leaves_the_workspace(room: Room) -> None:
 def test_without_advisory_data_the_verdict_is_not_checked(room: Room) -> None:
     room.write({"requirements.txt": "flask==2.0.1\n"})
     room.use("sbom", name="x")
-    assert room.use("scan-dependencies", sbom="sbom.cdx.json") == {"verdict": "not checked", "findings": "0", "new": "0"}
+    assert room.use("scan-dependencies", sbom="sbom.cdx.json") == {
+        "verdict": "not checked",
+        "findings": "0",
+        "new": "0",
+    }
     (event,) = room.events("scan.finished")
     assert event.data["checked"] == [] and event.data["verdict"] == "not checked"
     whys = " ".join(one["why"] for one in event.data["unchecked"])
@@ -131,7 +135,11 @@ def test_advisories_match_and_a_fix_closes(room: Room) -> None:
     assert (finding.severity, finding.rule, finding.fix) == ("critical", "PYSEC-1", "update to 2.0.2")
     room.write({"requirements.txt": "flask==2.0.2\n"})
     room.use("sbom", name="x")
-    assert room.use("scan-dependencies", sbom="sbom.cdx.json", commit="c2") == {"verdict": "clean", "findings": "0", "new": "0"}
+    assert room.use("scan-dependencies", sbom="sbom.cdx.json", commit="c2") == {
+        "verdict": "clean",
+        "findings": "0",
+        "new": "0",
+    }
     assert list_findings(call(room)).items[0].state == "closed"
     assert [event.subject("finding") for event in room.events("finding.closed")] == [finding.id]
 
@@ -239,7 +247,9 @@ def test_packages_are_called_as_osv_calls_them(purl: str, ecosystem: str, name: 
     assert known is not None and (known.ecosystem, known.name) == (ecosystem, name)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"bomFormat": "SPDX"}', '{"bomFormat": "CycloneDX", "components": [{}]}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"bomFormat": "SPDX"}', '{"bomFormat": "CycloneDX", "components": [{}]}']
+)
 def test_what_is_no_bill_is_said(room: Room, content: str) -> None:
     room.write({"x.json": content})
     with pytest.raises(ActionFailed, match=r"x\.json"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from security_room import Room
 
 from opsroom.areas.security import secret_scan
 from opsroom.areas.security.operations import list_findings, list_scans
@@ -15,9 +16,6 @@ from opsroom.areas.security.secret_walk import walk
 from opsroom.contracts.actions import ActionFailed
 from opsroom.contracts.plane import Call
 from opsroom.kernel.actors import Actor
-
-if TYPE_CHECKING:
-    from conftest import Room
 
 # Put together here, so that this file holds no text that looks like a secret.
 AWS = "AKIA" + "QYLPMN5HFIQR7XYA"
@@ -102,8 +100,8 @@ def test_links_and_git_are_not_followed(room: Room, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "key").write_text(f"KEY = '{AWS}'\n")
-    os.symlink(outside, room.folder / "linked")
-    os.symlink(outside / "key", room.folder / "key")
+    (room.folder / "linked").symlink_to(outside)
+    (room.folder / "key").symlink_to(outside / "key")
     room.write({".git/config": f"token = '{GITHUB}'\n", "main.py": "print()\n"})
     os.mkfifo(room.folder / "pipe")
     assert room.use("scan-secrets") == {"findings": "0", "new": "0"}
@@ -117,11 +115,13 @@ def test_limits_leave_the_rest_unchecked(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text("x" * 100)
     (tmp_path / "big").write_text("x" * 2000)
-    (tmp_path / "image").write_bytes(b"\x89PNG\0\0")
+    (tmp_path / "image").write_bytes(b"\x89PNG\0\0" + AWS.encode() + b"\0")
+    (tmp_path / "windows.txt").write_text(f"KEY={AWS}", "utf-16")
     request: dict[str, Any] = {"workspace": str(tmp_path), "path": ".", "files": 100, "bytes": 1000, "seconds": 60}
     lines = list(walk(request))
     assert {"unchecked": {"what": "big", "why": "larger than 1000 bytes"}} in lines
-    assert lines[-1] == {"end": {"looked_at": 3, "binary": 1}}
+    assert lines[-1] == {"end": {"looked_at": 5}}
+    assert {line["hit"]["path"] for line in lines if "hit" in line} == {"image", "windows.txt"}
     assert any(line.get("unchecked", {}).get("what") == "*" for line in walk({**request, "files": 2}))
     assert any(line.get("unchecked", {}).get("what") == "*" for line in walk({**request, "seconds": -1}))
 

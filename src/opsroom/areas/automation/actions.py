@@ -19,7 +19,7 @@ def backup(call: ActionCall) -> Mapping[str, str]:
 def restore_test(call: ActionCall) -> Mapping[str, str]:
     newest = backups.newest(call.call.plane, call.inputs["backup"])
     call.port.log(f"restoring {newest.id} of {newest.made:%Y-%m-%d %H:%M} into a folder of its own")
-    _, proof = backups.restore_test(call.call, newest)
+    _, proof = backups.restore_test(call.call, newest, key=call.key)
     call.port.summary(
         f"Backup `{newest.id}` restored: {proof.events} events verified, {proof.members} members, {proof.tables} tables."
     )

@@ -9,20 +9,23 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import sqlite3
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from opsroom.kernel.blobs import Blobs
 from opsroom.kernel.clock import SystemClock
 from opsroom.kernel.errors import Invalid
 from opsroom.kernel.ledger import Ledger
 from opsroom.kernel.store import Store
-from opsroom.kernel.verification import CheckpointKey, read_checkpoints, verify
+from opsroom.kernel.verification import Checkpoint, CheckpointKey, read_checkpoints, verify
 
 VERSION = 1
 CHUNK = 1 << 20
@@ -51,14 +54,32 @@ def write_opsroom(store: Store, blobs: Blobs, checkpoints: Path, work: Path, tar
     return _write(target, members, {"what": "opsroom", "tables": _counts(copy), "last_seq": _last_seq(copy)})
 
 
-def write_folder(folder: Path, target: Path) -> dict[str, Any]:
-    """Writes the regular files of a folder; links and special files are left out and counted. Invalid: there is no such folder."""
+def write_folder(folder: Path, work: Path, target: Path) -> dict[str, Any]:
+    """Writes the regular files and the folders below a folder, in use or not; links and special files are left out and counted.
+    `work` is an empty folder. Invalid: there is no such folder, or something in it cannot be read."""
     if not folder.is_dir():
         raise Invalid(f"folder {folder} does not exist; mend `folder` of the Backup")
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
-    left_out = sum(1 for path in folder.rglob("*") if path.is_symlink() or not (path.is_file() or path.is_dir()))
-    members = {f"files/{path.relative_to(folder)}": path for path in found}
-    return _write(target, members, {"what": "folder", "folder": str(folder), "left_out": left_out})
+    members: dict[str, Path] = {}
+    folders, left_out = [], 0
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            left_out += 1
+        elif path.is_dir():
+            folders.append(name)
+        else:
+            # A file that is written to meanwhile would not be what the manifest says; its copy is.
+            kept = work / str(len(members))
+            try:
+                shutil.copy(path, kept)
+            except FileNotFoundError:
+                continue  # It was deleted meanwhile.
+            except OSError as error:
+                raise Invalid(f"{path} cannot be backed up: {error.strerror}") from None
+            members[f"files/{name}"] = kept
+    return _write(
+        target, members, {"what": "folder", "folder": str(folder), "folders": folders, "left_out": left_out}, modes=True
+    )
 
 
 def restore(archive: IO[bytes], into: Path) -> dict[str, Any]:
@@ -66,40 +87,42 @@ def restore(archive: IO[bytes], into: Path) -> dict[str, Any]:
     first member that is missing, added or changed."""
     try:
         with tarfile.open(fileobj=archive) as tar:
-            first = tar.next()
-            if first is None or first.name != "manifest.json":
-                raise Invalid("this is no backup of Opsroom: it does not begin with manifest.json")
-            manifest = json.loads(_read(tar, first))
-            if manifest.get("version") != VERSION:
-                raise Invalid(
-                    f"this backup has version {manifest.get('version')!r}; this release reads version {VERSION}"
-                )
-            tar.extractall(into, filter="data")
-    except (tarfile.TarError, EOFError, ValueError) as error:
+            manifest = _read_manifest(tar)
+            unpacked = {"manifest.json"}
+            while member := tar.next():
+                if member.name not in manifest["members"] or member.name in unpacked:
+                    raise Invalid(f"the backup is damaged: {member.name} is not in its manifest")
+                tar.extract(member, into, filter="data")
+                unpacked.add(member.name)
+    except (tarfile.TarError, EOFError) as error:
         raise Invalid(f"the backup cannot be read: {error}") from None
     for name, member in manifest["members"].items():
         path = into / name
-        if not path.is_file() or _digest(path) != member["sha256"]:
+        if name not in unpacked or not path.is_file() or _digest(path) != member["sha256"]:
             raise Invalid(f"the backup is damaged: {name} is missing or changed")
-    return dict(manifest)
+    for name in manifest.get("folders", ()):
+        (into / "files" / name).mkdir(parents=True, exist_ok=True)
+    return manifest
 
 
-def prove(folder: Path, manifest: Mapping[str, Any], key: CheckpointKey) -> Proof:
+def prove(folder: Path, manifest: Mapping[str, Any], key: CheckpointKey | None) -> Proof:
     """Opens what was restored as Opsroom would, and holds it against the manifest: rows of every table, the ledger's chain and its
-    signed checkpoints, and each blob's own digest. Invalid says what does not hold."""
+    signed checkpoints (without the key that signed them: the chain alone), and each blob's own digest. Invalid says what does not
+    hold."""
     if manifest["what"] != "opsroom":
         return Proof(events=0, members=len(manifest["members"]), tables=0)
     counts = _counts(folder / "opsroom.sqlite")
-    for name, rows in manifest["tables"].items():
-        if counts.get(name) != rows:
-            raise Invalid(f"table {name} has {counts.get(name)} rows, the backup says {rows}")
+    for name in sorted({*manifest["tables"], *counts}):
+        if counts.get(name) != manifest["tables"].get(name):
+            raise Invalid(
+                f"table {name} has {counts.get(name, 'no')} rows, the backup says {manifest['tables'].get(name, 'no')}"
+            )
     for name in manifest["members"]:
         if name.startswith("blobs/") and _digest(folder / name) != name.removeprefix("blobs/"):
             raise Invalid(f"{name} does not hold what its name says")
     store = Store(f"sqlite:///{folder / 'opsroom.sqlite'}")
     try:
-        checkpoints = [one for one in read_checkpoints(folder / "checkpoints.jsonl") if one.seq <= manifest["last_seq"]]
-        result = verify(store, Ledger(store, SystemClock()), checkpoints, key.public())
+        result = verify(store, Ledger(store, SystemClock()), _checkpoints(folder, manifest, key), _public(key))
     finally:
         store.close()
     if not result.ok:
@@ -107,7 +130,20 @@ def prove(folder: Path, manifest: Mapping[str, Any], key: CheckpointKey) -> Proo
     return Proof(events=result.events, members=len(manifest["members"]), tables=len(counts))
 
 
-def _write(target: Path, members: Mapping[str, Path], about: Mapping[str, Any]) -> dict[str, Any]:
+def _checkpoints(folder: Path, manifest: Mapping[str, Any], key: CheckpointKey | None) -> list[Checkpoint]:
+    if key is None:
+        return []
+    # The copy of the file is younger than that of the database.
+    return [one for one in read_checkpoints(folder / "checkpoints.jsonl") if one.seq <= manifest["last_seq"]]
+
+
+def _public(key: CheckpointKey | None) -> Ed25519PublicKey:
+    return key.public() if key else Ed25519PrivateKey.generate().public_key()
+
+
+def _write(
+    target: Path, members: Mapping[str, Path], about: Mapping[str, Any], *, modes: bool = False
+) -> dict[str, Any]:
     sizes = {name: path.stat().st_size for name, path in members.items()}
     listed = {name: {"bytes": sizes[name], "sha256": _digest(path)} for name, path in members.items()}
     manifest = {"version": VERSION, **about, "members": listed}
@@ -116,48 +152,73 @@ def _write(target: Path, members: Mapping[str, Path], about: Mapping[str, Any]) 
         tar.addfile(_member("manifest.json", len(text)), io.BytesIO(text))
         for name, path in members.items():
             with path.open("rb") as source:
-                tar.addfile(_member(name, sizes[name]), source)
+                tar.addfile(_member(name, sizes[name], path.stat().st_mode & 0o755 if modes else 0o600), source)
     return manifest
 
 
-def _member(name: str, size: int) -> tarfile.TarInfo:
+def _member(name: str, size: int, mode: int = 0o600) -> tarfile.TarInfo:
     """A member that says nothing of who wrote it or when, so that equal contents give equal archives."""
     info = tarfile.TarInfo(name)
-    info.size, info.mode = size, 0o600
+    info.size, info.mode = size, mode
     return info
 
 
-def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    source = tar.extractfile(member)
+def _read_manifest(tar: tarfile.TarFile) -> dict[str, Any]:
+    first = tar.next()
+    source = tar.extractfile(first) if first is not None and first.name == "manifest.json" else None
     if source is None:
-        raise Invalid(f"{member.name} of the backup is no file")
-    return source.read()
+        raise Invalid("this is no backup of Opsroom: it does not begin with manifest.json")
+    try:
+        manifest = json.loads(source.read())
+    except ValueError as error:
+        raise Invalid(f"the backup is damaged: its manifest cannot be read: {error}") from None
+    version = manifest.get("version") if isinstance(manifest, dict) else None
+    if version != VERSION:
+        raise Invalid(f"this backup has version {version!r}; this release reads version {VERSION}")
+    if not _is_whole(manifest):
+        raise Invalid("the backup is damaged: its manifest lacks what every manifest has")
+    return dict(manifest)
 
 
-def _digest(path: Path) -> str:
+def _is_whole(manifest: Mapping[str, Any]) -> bool:
+    members = manifest.get("members")
+    if not isinstance(members, dict) or not all(isinstance(one, dict) and "sha256" in one for one in members.values()):
+        return False
+    if manifest.get("what") == "folder":
+        folders = manifest.get("folders")
+        return isinstance(folders, list) and all(isinstance(one, str) and _is_below(one) for one in folders)
+    own = isinstance(manifest.get("tables"), dict) and isinstance(manifest.get("last_seq"), int)
+    return manifest.get("what") == "opsroom" and own and "opsroom.sqlite" in members
+
+
+def _is_below(name: str) -> bool:
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def digest_of(content: IO[bytes]) -> str:
+    """SHA-256 in hexadecimal of what is left to read."""
     hasher = hashlib.sha256()
-    for chunk in _chunks(path):
+    while chunk := content.read(CHUNK):
         hasher.update(chunk)
     return hasher.hexdigest()
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _digest(path: Path) -> str:
     with path.open("rb") as source:
-        while chunk := source.read(CHUNK):
-            yield chunk
+        return digest_of(source)
 
 
 def _counts(database: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        try:
+    try:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
             names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             return {
                 name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
                 for name in names
                 if not name.startswith("sqlite_")
             }
-        except sqlite3.DatabaseError as error:
-            raise Invalid(f"the database of the backup cannot be read: {error}") from None
+    except sqlite3.DatabaseError as error:
+        raise Invalid(f"the database of the backup cannot be read: {error}") from None
 
 
 def _last_seq(database: Path) -> int:

@@ -13,12 +13,12 @@ from opsroom.workflows.engine import Scheduled
 
 def start_due(plane: Plane) -> None:
     """Starts what is due; the engine remembers up to when each cron line was looked at."""
-    plane.engine.due_schedules(plane.clock.now(), scheduled(plane))
+    plane.engine.due_schedules(plane.clock.now(), (one for one, paused in scheduled(plane) if not paused))
 
 
-def scheduled(plane: Plane) -> Iterator[Scheduled]:
-    """Every workflow at the head of every default branch that names a schedule and is not paused. A repository that cannot be read
-    holds up no other; delivery says so on its page."""
+def scheduled(plane: Plane) -> Iterator[tuple[Scheduled, bool]]:
+    """Every workflow at the head of every default branch that names a schedule, and whether a Schedule pauses it. A repository that
+    cannot be read holds up no other; delivery says so on its page."""
     paused = {
         (one.spec.repository, one.spec.workflow) for one in plane.catalogs.current().all("Schedule") if one.spec.paused
     }
@@ -33,8 +33,8 @@ def scheduled(plane: Plane) -> Iterator[Scheduled]:
         for path, text in files:
             # A Schedule that names no repository speaks of the ops repo, which stands first.
             is_paused = (name, path) in paused or (index == 0 and ("", path) in paused)
-            if "schedule" in text and not is_paused:
-                yield Scheduled(path=path, text=text, repository=repository, ref=ref, commit=commit)
+            if "schedule" in text:
+                yield Scheduled(path=path, text=text, repository=repository, ref=ref, commit=commit), is_paused
 
 
 DUTIES = (Duty(name="schedules", seconds=10.0, run=start_due),)

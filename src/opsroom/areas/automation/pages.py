@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opsroom.areas.automation import store as rows
+from opsroom.areas.automation.backups import state_of
 from opsroom.areas.automation.operations.backups import list_backups
 from opsroom.areas.automation.operations.schedules import list_schedules
 from opsroom.areas.automation.operations.tasks import list_tasks, show_task, task_inputs
@@ -52,10 +53,9 @@ def unproven(asked: PageRequest) -> View | None:
     faults = []
     with plane.store.read() as tx:
         for resource in plane.catalogs.current().all("Backup"):
-            found = rows.find(tx, name=resource.name, limit=50)
-            proven = next((one.verified for one in found if one.verified), None)
-            if found and (proven is None or (plane.clock.now() - proven).total_seconds() > resource.spec.max_age):
-                reason = found[0].fault or "no restore has proven it"
+            found = rows.find(tx, name=resource.name, limit=1000)
+            if reason := state_of(found, resource.spec.max_age, plane.clock.now()):
+                proven = next((one.verified for one in found if one.verified), None)
                 faults.append({"name": resource.name, "reason": reason, "proven": proven})
     return View(template="automation/part_unproven.html", values={"faults": faults}) if faults else None
 

@@ -5,7 +5,7 @@ Definitions after "Accelerate" (Forsgren, Humble, Kim, 2018) and the DORA guides
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -20,24 +20,24 @@ DEFINITIONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """A finished deployment to production. `oldest` is the time of the oldest commit new in it (None: not known)."""
+    """A finished deployment to production. `place` is where it was deployed: service and environment; `oldest` the time of the oldest
+    commit new in it (None: there is none, or it is not known)."""
 
     event: str
+    deployment: str
+    place: tuple[str, str]
     kind: str
-    digest: str
-    previous_digest: str
     finished: datetime
     oldest: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """A resolved incident: `suspect` is the event of its first suspect ("" : none)."""
+    """A resolved incident."""
 
     event: str
     onset: datetime
     resolved: datetime
-    suspect: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +51,13 @@ class Keys:
     events: Mapping[str, tuple[str, ...]]
 
 
-def four_keys(deployments: Sequence[Deployed], incidents: Sequence[Recovered]) -> Keys:
-    """Over deployments and incidents of one time, in any order."""
+def four_keys(deployments: Sequence[Deployed], incidents: Sequence[Recovered], suspected: Collection[str] = ()) -> Keys:
+    """Over deployments and incidents of one time, in any order; `suspected` are the deployments that were first suspects of an
+    incident."""
     ordered = sorted(deployments, key=lambda one: one.finished)
     forward = [one for one in ordered if one.kind == "deploy"]
     timed = [one for one in forward if one.oldest is not None]
-    failed = _failed(ordered, {one.suspect for one in incidents if one.suspect})
+    failed = _failed(ordered, suspected)
     leads = [(one.finished - one.oldest).total_seconds() for one in timed if one.oldest is not None]
     recoveries = [(one.resolved - one.onset).total_seconds() for one in incidents]
     return Keys(
@@ -73,14 +74,15 @@ def four_keys(deployments: Sequence[Deployed], incidents: Sequence[Recovered]) -
     )
 
 
-def _failed(ordered: Sequence[Deployed], suspects: set[str]) -> list[str]:
-    """Deployments that failed: suspected first by an incident, or replaced by a rollback."""
+def _failed(ordered: Sequence[Deployed], suspected: Collection[str]) -> list[str]:
+    """Deployments that failed: suspected first by an incident, or replaced by a rollback of the same place."""
     failed: dict[str, None] = {}
-    live: Deployed | None = None
+    live: dict[tuple[str, str], Deployed] = {}
     for one in ordered:
-        if one.kind == "rollback" and live is not None and live.kind == "deploy":
-            failed[live.event] = None
-        if one.kind == "deploy" and one.event in suspects:
+        before = live.get(one.place)
+        if one.kind == "rollback" and before is not None and before.kind == "deploy":
+            failed[before.event] = None
+        if one.kind == "deploy" and one.deployment in suspected:
             failed[one.event] = None
-        live = one
+        live[one.place] = one
     return list(failed)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from opsroom.kernel.errors import Problem
 from opsroom.kernel.resources import Address, Catalog, Duration, Kind, Resource, SecretText, Spec
+
+_EMAIL = r"[^@\s,;<>]+@[^@\s,;<>]+"
 
 
 class ChannelSpec(Spec):
@@ -21,12 +23,13 @@ class ChannelSpec(Spec):
     security: Literal["none", "starttls", "tls"] = "starttls"
     username: SecretText = ""
     password: SecretText = ""
-    sender: str = ""
-    to: tuple[str, ...] = ()
+    sender: Annotated[str, Field(pattern=rf"^({_EMAIL})?$")] = ""
+    to: tuple[Annotated[str, Field(pattern=rf"^{_EMAIL}$")], ...] = ()
     timeout: Duration = Field(default=10.0, gt=0)
     events: tuple[str, ...] = ()
 
 
+TOLD = "notification.sent"
 _NEEDED = {"webhook": ("url",), "smtp": ("server", "sender")}
 _ONLY = {
     "webhook": ("url", "signingKey"),
@@ -43,6 +46,10 @@ def _check(resource: Resource, catalog: Catalog) -> Iterable[Problem]:
         for name in names:
             if other != spec.type and isinstance(resource.raw, dict) and name in resource.raw:
                 yield Problem(resource.place_of(name), f"`{name}` goes with type {other}", "leave it out")
+    if TOLD in spec.events:
+        yield Problem(
+            resource.place_of("events"), f"a channel told of {TOLD} would be told without end", f"leave out {TOLD}"
+        )
 
 
 CHANNEL = Kind(

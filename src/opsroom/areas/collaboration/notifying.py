@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 
+from opsroom.areas.collaboration.kinds import TOLD
 from opsroom.contracts.area import Duty, Subscription
+from opsroom.contracts.facts import OwnerOf
 from opsroom.contracts.plane import Plane
 from opsroom.contracts.ports import Message
 from opsroom.contracts.sentences import Sentences
 from opsroom.kernel.errors import NotFound, UserError
 from opsroom.kernel.ledger import Event
 from opsroom.kernel.queue import Item
-from opsroom.kernel.resources import Resource
+from opsroom.kernel.resources import Resource, parse_ref
 from opsroom.kernel.store import table
 
 NOTIFICATIONS = table(
@@ -36,6 +39,8 @@ FIRST_PAUSE = 2.0
 
 def queue_for_channels(plane: Plane, event: Event) -> None:
     """Queues the event for every channel that lists its type, and for those the event itself names (a budget's)."""
+    if event.type == TOLD:
+        return
     named = [str(name) for name in event.data.get("channels", [])] if event.type == "budget.exceeded" else []
     for resource in plane.catalogs.current().all("NotificationChannel"):
         if event.type in resource.spec.events or resource.name in named:
@@ -104,12 +109,23 @@ def _deliver(plane: Plane, name: str, row: Any) -> str:
         fields={"event": row["event"]}, cause=row["event"],
     )  # fmt: skip
     channel = {**resource.spec.model_dump(), "name": name}
-    return notifier.send(plane, channel, message, _everyone(plane)).detail
+    return notifier.send(plane, channel, message, _recipients(plane, str(row["event"]))).detail
 
 
-def _everyone(plane: Plane) -> tuple[str, ...]:
-    """The addresses of all people of the catalog: what a channel without `to` means where nobody in particular is told."""
-    profiles = [one.spec.profile for one in plane.catalogs.current().all("User") if one.spec.profile]
+def _recipients(plane: Plane, event: str) -> tuple[str, ...]:
+    """What a channel without `to` means: the owner of the service that the event is of, or all people where it is of none."""
+    service, catalog = plane.ledger.get(event).subject("service"), plane.catalogs.current()
+    owner = plane.ask(OwnerOf(service)).value if service else ""
+    people = _addresses(catalog.all("User"))
+    if not owner:
+        return people
+    kind, name = parse_ref(owner, "Group")
+    names = (name,) if kind.lower() == "user" else catalog.members_of(name)
+    return _addresses([one for one in catalog.all("User") if one.name in names]) or people
+
+
+def _addresses(people: Iterable[Resource]) -> tuple[str, ...]:
+    profiles = [one.spec.profile for one in people if one.spec.profile]
     return tuple(profile.email for profile in profiles if profile.email)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from opsroom.areas.configuration.adopted_yaml import Edit, as_resource, changed_resource, free_name
 from opsroom.areas.configuration.kinds import check_path
-from opsroom.areas.configuration.model import FileState, Target, Wanted
+from opsroom.areas.configuration.model import FileState, Target, Wanted, state_of_bytes
 from opsroom.areas.configuration.planning import catalog_event
 from opsroom.areas.configuration.reading import FolderReader, Unreadable
 from opsroom.areas.configuration.views import AdoptedFile, Adoption
@@ -136,6 +136,8 @@ def _change(
             values["mode"] = actual.mode
         source = resource.spec.source
         if source is not None and catalog.read(source) != text.encode():
+            if state_of_bytes(catalog.read(source), "").text is None:
+                raise _Refused(f"its source {source} is no text of a size to review; commit it to the ops repo by hand")
             sharing = [
                 one.name for one in catalog.all("ManagedFile") if one.spec.source == source and one is not resource
             ]

@@ -19,13 +19,12 @@ def run_cost(plane: Plane, question: RunCost) -> Answer[Cost]:
 
 def service_cost(plane: Plane, question: ServiceCost) -> Answer[Cost]:
     with plane.store.read() as tx:
-        found = rows.find(tx, service=question.service)
+        newest = rows.find(tx, service=question.service, limit=20)
+        by_currency = rows.sums(tx, "currency", service=question.service)
     now = plane.clock.now()
-    if not found:
+    if not newest:
         return Answer(value=None, unknown=f"no run of {question.service} has been priced", at=now)
-    currencies = {row.currency for row in found}
-    if len(currencies) > 1:
-        return Answer(value=None, unknown=f"its runs were priced in {', '.join(sorted(currencies))}", at=now)
-    sum_micros = sum(row.micros for row in found)
-    value = Cost(micros=sum_micros, currency=found[0].currency, price_version=found[0].price_version)
-    return Answer(value=value, at=now, events=tuple(row.event for row in found[:20]))
+    if len(by_currency) > 1:
+        return Answer(value=None, unknown=f"its runs were priced in {', '.join(sorted(by_currency))}", at=now)
+    value = Cost(micros=sum(by_currency.values()), currency=newest[0].currency, price_version=newest[0].price_version)
+    return Answer(value=value, at=now, events=tuple(row.event for row in newest))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
-from opsroom.kernel.resources import Kind, Money, Reference, Spec
+from opsroom.kernel.errors import Problem
+from opsroom.kernel.resources import Catalog, Kind, Money, Reference, Resource, Share, Spec
 
 
 class PriceListSpec(Spec):
@@ -26,16 +28,35 @@ class BudgetSpec(Spec):
     amount: Money = Field(gt=0)
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     period: Literal["day", "week", "month"] = "month"
-    warn_at: tuple[float, ...] = (0.8, 1.0)
+    warn_at: tuple[Share, ...] = (0.8, 1.0)
     channels: tuple[str, ...] = ()
 
 
-PRICE_LIST = Kind(name="PriceList", api_version="opsroom.dev/v1", model=PriceListSpec, area="cost")
+def _check_prices(resource: Resource, catalog: Catalog) -> Iterable[Problem]:
+    first = catalog.all("PriceList")[0]
+    if resource.name != first.name:
+        yield Problem(
+            resource.place, f"a second PriceList, beside {first.name}; a run has one price", "leave one of them"
+        )
+
+
+def _check_budget(resource: Resource, catalog: Catalog) -> Iterable[Problem]:
+    for prices in catalog.all("PriceList")[:1]:
+        if prices.spec.currency != resource.spec.currency:
+            yield Problem(
+                resource.place_of("currency"),
+                f"runs are priced in {prices.spec.currency}, the budget is in {resource.spec.currency}",
+                f"write currency: {prices.spec.currency}",
+            )
+
+
+PRICE_LIST = Kind(name="PriceList", api_version="opsroom.dev/v1", model=PriceListSpec, area="cost", check=_check_prices)
 BUDGET = Kind(
     name="Budget",
     api_version="opsroom.dev/v1",
     model=BudgetSpec,
     area="cost",
     references=(Reference("of", "Component", "System", "Group"), Reference("channels[]", "NotificationChannel")),
+    check=_check_budget,
 )
 KINDS = (PRICE_LIST, BUDGET)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from opsroom.areas.cost import store as rows
-from opsroom.areas.cost.jobs import members, spent
-from opsroom.areas.cost.pricing import by, period_start
+from opsroom.areas.cost.budgets import members, spent
+from opsroom.areas.cost.pricing import period_start
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
 
@@ -44,7 +44,7 @@ class CostSummary(Model):
     services: list[PartCost]
     workflows: list[PartCost]
     since: datetime | None
-    not_priced: str
+    not_in_sums: str
 
 
 class BudgetView(Model):
@@ -83,14 +83,15 @@ def list_costs(call: Call, *, service: str = "", after: str = "", limit: int = 5
 def summarise_costs(call: Call, *, since: datetime | None = None, until: datetime | None = None) -> CostSummary:
     """The cost of all runs by service and by workflow; the parts sum to the whole exactly."""
     with call.plane.store.read() as tx:
-        found = rows.find(tx, since=since, until=until)
-    currencies = sorted({row.currency for row in found})
-    counted = [row for row in found if row.currency == currencies[0]] if currencies else []
+        currencies = sorted(rows.sums(tx, "currency", since=since, until=until))
+        currency = currencies[0] if currencies else ""
+        runs, micros = rows.total(tx, currency, since=since, until=until)
+        services = rows.sums(tx, "service", currency=currency, since=since, until=until)
+        workflows = rows.sums(tx, "workflow", currency=currency, since=since, until=until)
     others = f"runs priced in {', '.join(currencies[1:])} are not in these sums" if len(currencies) > 1 else ""
-    services, workflows = by(counted, "service"), by(counted, "workflow")
     return CostSummary(
-        runs=len(counted), currency=currencies[0] if currencies else "", sum_micros=sum(row.micros for row in counted),
-        sum_of_parts_micros=sum(services.values()), since=since, not_priced=others,
+        runs=runs, currency=currency, sum_micros=micros, sum_of_parts_micros=sum(services.values()), since=since,
+        not_in_sums=others,
         services=[PartCost(name=name, micros=micros) for name, micros in services.items()],
         workflows=[PartCost(name=name, micros=micros) for name, micros in workflows.items()],
     )  # fmt: skip
@@ -102,7 +103,8 @@ def list_budgets(call: Call) -> list[BudgetView]:
     plane, views = call.plane, []
     with plane.store.read() as tx:
         for resource in plane.catalogs.current().all("Budget"):
-            spec, used = resource.spec, spent(plane, tx, resource.spec)
+            spec = resource.spec
+            used = spent(plane, tx, spec, at=plane.clock.now())
             views.append(
                 BudgetView(
                     name=resource.name, of=spec.of, services=sorted(members(plane, spec.of)), period=spec.period,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from opsroom.areas.cost import store as rows
 from opsroom.areas.cost.operations import list_budgets, list_costs, summarise_costs
-from opsroom.areas.cost.pricing import by
 from opsroom.contracts.facts import RunCost, ServiceCost
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
 
@@ -17,7 +14,7 @@ def show_costs(asked: PageRequest) -> View:
     length = scope.until - scope.since
     now = summarise_costs(call, since=scope.since, until=scope.until)
     with call.plane.store.read() as tx:
-        earlier = by(rows.find(tx, since=scope.since - length, until=scope.since), "service")
+        earlier = rows.sums(tx, "service", currency=now.currency, since=scope.since - length, until=scope.since)
     services = [
         {"name": part.name, "micros": part.micros, "change": _growth(earlier.get(part.name, 0), part.micros)}
         for part in now.services
@@ -25,7 +22,7 @@ def show_costs(asked: PageRequest) -> View:
     ]
     return View(
         template="cost/costs.html",
-        values={"summary": now, "services": services, "budgets": list_budgets(call), "days": length // timedelta(days=1),
+        values={"summary": now, "services": services, "budgets": list_budgets(call),
                 "runs": list_costs(call, service=scope.service, limit=50).items},
         title="Costs", api="/api/v1/costs/summary", live=("run.priced", "budget."),
     )  # fmt: skip

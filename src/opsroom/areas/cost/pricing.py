@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -40,15 +40,6 @@ def cost_of(cpu_seconds: float, price: Price) -> int:
     return int(exact.quantize(Decimal(1), rounding=ROUND_HALF_EVEN)) + price.run
 
 
-def by(rows: Iterable[RunCostRow], key: str) -> dict[str, int]:
-    """The sum by a field (service, workflow, repository, …), largest first; what has none stands under ""."""
-    sums: dict[str, int] = {}
-    for row in rows:
-        name = str(getattr(row, key))
-        sums[name] = sums.get(name, 0) + row.micros
-    return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0])))
-
-
 def period_start(moment: datetime, period: str) -> datetime:
     """When the day, week (from Monday) or month of a moment began, in the moment's own zone."""
     day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -57,10 +48,13 @@ def period_start(moment: datetime, period: str) -> datetime:
     return day.replace(day=1) if period == "month" else day
 
 
-def crossed(spent_before: int, spent: int, amount: int, shares: Iterable[float]) -> list[float]:
-    """The shares of a budget that this spending passed, lowest first."""
-    return [share for share in sorted(shares) if spent_before < share * amount <= spent]
+def period_end(start: datetime, period: str) -> datetime:
+    """When the day, week or month that began then ends."""
+    if period == "month":
+        return (start + timedelta(days=32)).replace(day=1)
+    return start + timedelta(days=7 if period == "week" else 1)
 
 
-def total(parts: Mapping[str, int]) -> int:
-    return sum(parts.values())
+def reached(spent: int, amount: int, shares: Iterable[float]) -> list[float]:
+    """The shares of a budget that spending has reached, lowest first, compared exactly."""
+    return [share for share in sorted(set(shares)) if Decimal(str(share)) * amount <= spent]

@@ -41,7 +41,9 @@ def prices(tx: Tx) -> list[Price]:
     ]
 
 
-def add(tx: Tx, row: RunCostRow) -> None:
+def put(tx: Tx, row: RunCostRow) -> None:
+    """Keeps what a run cost, in place of what it cost before it was run again."""
+    tx.execute(sa.delete(COSTS).where(COSTS.c.run == row.run))
     fields = {name: getattr(row, name) for name in RunCostRow.__dataclass_fields__}
     tx.execute(sa.insert(COSTS).values(**fields))
 
@@ -51,18 +53,39 @@ def cost_of_run(tx: Tx, run: str) -> RunCostRow | None:
     return RunCostRow(**row) if row else None
 
 
-def find(
-    tx: Tx, *, service: str = "", since: datetime | None = None, until: datetime | None = None, after: str = "",
-    limit: int = 100_000,
-) -> list[RunCostRow]:  # fmt: skip
-    """Costs of runs that match all given, newest run first; `after` is the run to go on from."""
+def find(tx: Tx, *, service: str = "", after: str = "", limit: int = 100) -> list[RunCostRow]:
+    """Costs of runs, of a service or of all, newest run first; `after` is the run to go on from."""
     query = sa.select(COSTS).order_by(COSTS.c.run.desc()).limit(limit)
     if service:
         query = query.where(COSTS.c.service == service)
-    if since:
-        query = query.where(COSTS.c.finished >= since)
-    if until:
-        query = query.where(COSTS.c.finished < until)
     if after:
         query = query.where(COSTS.c.run < after)
     return [RunCostRow(**row) for row in tx.rows(query)]
+
+
+def total(tx: Tx, currency: str, *, since: datetime | None = None, until: datetime | None = None) -> tuple[int, int]:
+    """How many runs finished in the time, and their sum in micro-units."""
+    row = tx.row(
+        sa.select(sa.func.count().label("runs"), sa.func.sum(COSTS.c.micros).label("micros")).where(
+            COSTS.c.currency == currency, *_within(since, until)
+        )
+    )
+    return (int(row["runs"]), int(row["micros"] or 0)) if row else (0, 0)
+
+
+def sums(
+    tx: Tx, column: str, *, currency: str = "", service: str = "", since: datetime | None = None, until: datetime | None = None
+) -> dict[str, int]:  # fmt: skip
+    """Micro-units by service, workflow, … or currency, largest first; what has none stands under ""."""
+    where = [*_within(since, until)]
+    if currency:
+        where.append(COSTS.c.currency == currency)
+    if service:
+        where.append(COSTS.c.service == service)
+    rows = tx.rows(sa.select(COSTS.c[column], sa.func.sum(COSTS.c.micros).label("sum")).where(*where).group_by(column))
+    found = {str(row[column]): int(row["sum"]) for row in rows}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _within(since: datetime | None, until: datetime | None) -> list[sa.ColumnElement[bool]]:
+    return [*([COSTS.c.finished >= since] if since else []), *([COSTS.c.finished < until] if until else [])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from opsroom.contracts.facts import Answer, Runbook, RunbookFor
 from opsroom.contracts.plane import Plane
 from opsroom.kernel.resources import Resource
@@ -24,14 +26,18 @@ def _by_alert(plane: Plane, question: RunbookFor) -> Resource | None:
     return next(iter(own or named), None)
 
 
+def runbook_urls(rules: Resource) -> Iterator[tuple[str, str]]:
+    """The alerts of a rule file that name a runbook, and what they name."""
+    raw = rules.raw if isinstance(rules.raw, Mapping) else {}
+    for rule in [rule for group in raw.get("groups") or [] for rule in group.get("rules") or []]:
+        if target := str((rule.get("annotations") or {}).get("runbook_url") or ""):
+            yield str(rule.get("alert") or ""), target
+
+
 def _by_rule(plane: Plane, alert: str) -> Resource | None:
-    for resource in plane.catalogs.current().all("Rules"):
-        raw = resource.raw if isinstance(resource.raw, dict) else {}
-        for rule in [rule for group in raw.get("groups") or [] for rule in group.get("rules") or []]:
-            if rule.get("alert") == alert:
-                path = str((rule.get("annotations") or {}).get("runbook_url") or "")
-                return plane.catalogs.current().find("Runbook", path)
-    return None
+    catalog = plane.catalogs.current()
+    named = (path for rules in catalog.all("Rules") for name, path in runbook_urls(rules) if name == alert)
+    return next((found for path in named if (found := catalog.find("Runbook", path))), None)
 
 
 def _by_service(plane: Plane, service: str) -> Resource | None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from opsroom.areas.documentation import store as rows
+from opsroom.areas.documentation.facts import runbook_urls
 from opsroom.areas.documentation.making import made_pages
 from opsroom.areas.documentation.model import Broken, Page, broken_links
+from opsroom.areas.documentation.reading import title_of
 from opsroom.contracts.area import Subscription
 from opsroom.contracts.plane import Plane
 from opsroom.kernel.ledger import Event
 
 BUILD_ON = (
-    "catalog.changed", "deployment.finished", "deployment.failed", "configuration.applied", "drift.found", "drift.ended",
+    "change.pushed", "catalog.changed", "deployment.finished", "deployment.failed", "configuration.applied", "drift.found", "drift.ended",
     "incident.opened", "incident.resolved", "postmortem.drafted",
 )  # fmt: skip
-_TITLE = re.compile(r"^#\s+(.+?)\s*$", re.MULTILINE)
 
 
 def build(plane: Plane, event: Event) -> None:
@@ -52,8 +52,7 @@ def written_pages(plane: Plane) -> Iterator[Page]:
     catalog = plane.catalogs.current()
     for kind in ("Document", "Runbook"):
         for resource in catalog.all(kind):
-            heading = _TITLE.search(resource.body)
-            title = resource.spec.title or (heading[1] if heading else resource.name)
+            title = resource.spec.title or title_of(resource.body) or resource.name
             yield Page(
                 path=resource.name, title=title, kind=kind.lower(), service=resource.spec.service or "",
                 markdown=resource.body, place=str(resource.place),
@@ -63,13 +62,9 @@ def written_pages(plane: Plane) -> Iterator[Page]:
 def _dead_runbooks(plane: Plane, pages: dict[str, Page]) -> Iterator[Broken]:
     """Alerts whose runbook_url names a file that is not there."""
     for resource in plane.catalogs.current().all("Rules"):
-        raw = resource.raw if isinstance(resource.raw, dict) else {}
-        for rule in [rule for group in raw.get("groups") or [] for rule in group.get("rules") or []]:
-            target = str((rule.get("annotations") or {}).get("runbook_url") or "")
-            if target and "://" not in target and "{{" not in target and target not in pages:
-                yield Broken(
-                    page=resource.name, target=target, reason=f"alert {rule.get('alert')}: there is no {target}"
-                )
+        for alert, target in runbook_urls(resource):
+            if "://" not in target and "{{" not in target and target not in pages:
+                yield Broken(page=resource.name, target=target, reason=f"alert {alert}: there is no {target}")
 
 
 SUBSCRIPTIONS = (Subscription(name="build", types=BUILD_ON, handle=build),)

@@ -6,20 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from opsroom.areas.documentation.model import Page
+from opsroom.areas.documentation.reading import plain
 from opsroom.contracts.facts import BudgetLeft, OnCall, OwnerOf, WhatRuns
 from opsroom.contracts.plane import Plane
-from opsroom.contracts.repositories import head_of, read_workflow_of, repositories, workflows_of
+from opsroom.contracts.repositories import OWN_FOLDER, head_of, read_workflow_of, repositories, workflows_of
 from opsroom.contracts.sentences import Sentences
 from opsroom.kernel.errors import UserError
 from opsroom.kernel.ledger import Event
 from opsroom.workflows.model import Workflow
 
 RECENT = 20
+INCIDENTS = 200
 
 
 def made_pages(plane: Plane) -> Iterator[Page]:
     """Every page that is made. One that cannot be made now says why in its place."""
-    tell = Sentences([one for area in plane.areas for one in area.events]).tell
+    sentences = Sentences([one for area in plane.areas for one in area.events])
+
+    def tell(event: Event) -> str:
+        return plain(sentences.tell(event))
+
     for component in plane.catalogs.current().all("Component"):
         yield _service(plane, component, tell)
     yield from _pipelines(plane)
@@ -29,7 +35,7 @@ def made_pages(plane: Plane) -> Iterator[Page]:
         plane, tell, path="configuration", title="Configuration record", types=("configuration.", "drift."),
         empty="Nothing has been applied yet; `opsroom plans create --target HOST` makes the first plan.",
     )  # fmt: skip
-    for event in plane.ledger.find(types=["incident.opened"], limit=RECENT):
+    for event in plane.ledger.find(types=["incident.opened"], limit=INCIDENTS):
         yield _incident(plane, event, tell)
 
 
@@ -37,13 +43,14 @@ def _service(plane: Plane, component: Any, tell: Any) -> Page:
     name, graph = component.name, plane.catalogs.current().graph()
     running, on_call, budgets = plane.ask(WhatRuns(service=name)), plane.ask(OnCall(name)), plane.ask(BudgetLeft(name))
     owner = plane.ask(OwnerOf(name)).value or "nobody"
+    watch = ", ".join(on_call.value.people) if on_call.value else f"unknown ({on_call.unknown})"
     changes = plane.ledger.find(
         types=["deployment.finished", "incident.opened", "incident.resolved"], subjects=[f"service:{name}"], limit=10
     )
     runbooks = [one for one in plane.catalogs.current().all("Runbook") if one.spec.service == name]
     lines = [
-        f"# {component.title}", "", component.metadata.description, "",
-        f"Owned by **{owner}**; on call: {', '.join(on_call.value.people) if on_call.value else f'unknown ({on_call.unknown})'}.", "",
+        f"# {plain(component.title)}", "", plain(component.metadata.description), "",
+        f"Owned by **{plain(owner)}**; on call: {plain(watch)}.", "",
         "## What runs where", "",
     ]  # fmt: skip
     if running.value:
@@ -53,13 +60,13 @@ def _service(plane: Plane, component: Any, tell: Any) -> Page:
             for one in running.value
         ]
     else:
-        lines.append(f"Nothing yet{f' ({running.unknown})' if running.unknown else ''}.")
+        lines.append(f"Nothing yet{f' ({plain(running.unknown)})' if running.unknown else ''}.")
     lines += ["", "## Who needs whom", "", _dependencies(name, graph), "", "## Objectives", ""]
     lines += [
         f"- {one.slo}: {one.objective:.2%}, {one.left:.0%} of the error budget left" for one in budgets.value or ()
     ] or ["None evaluated."]
     lines += ["", "## Runbooks", ""]
-    lines += [f"- [{one.spec.title}](../{one.name})" for one in runbooks] or ["None."]
+    lines += [f"- [{plain(one.spec.title)}](<../{one.name}>)" for one in runbooks] or ["None."]
     lines += [
         "",
         "## Lately",
@@ -84,8 +91,10 @@ def _dependencies(name: str, graph: Any) -> str:
 
 
 def _node(name: str) -> str:
-    bare = "".join(letter if letter.isalnum() else "_" for letter in name)
-    return f'{bare}["{name}"]'
+    """A node with an id of its own that is no word of Mermaid's, and the name in quotes."""
+    bare = "".join(letter if letter.isascii() and letter.isalnum() else f"_{ord(letter):x}_" for letter in name)
+    label = name.replace("#", "#35;").replace('"', "#quot;")
+    return f'n_{bare}["{label}"]'
 
 
 def _pipelines(plane: Plane) -> Iterator[Page]:
@@ -94,15 +103,19 @@ def _pipelines(plane: Plane) -> Iterator[Page]:
             _, commit = head_of(plane, repository)
             files = workflows_of(plane, repository, commit)
         except UserError as error:
-            plane.journal.warning(f"pipelines of {repository} cannot be documented: {error}")
+            yield Page(
+                path=f"pipelines/{repository}", title=f"{repository}: pipelines", kind="pipeline",
+                markdown=f"# {repository}: pipelines\n\nThey cannot be read now: {plain(error)}.",
+            )  # fmt: skip
             continue
         for path, text in files:
             workflow, problems = read_workflow_of(plane, path, text)
-            body = _pipeline(workflow) if workflow else "\n".join(f"- {problem}" for problem in problems)
+            body = _pipeline(workflow) if workflow else "\n".join(f"- {plain(problem)}" for problem in problems)
             name = workflow.name if workflow else path
+            file = path.removeprefix(OWN_FOLDER).removeprefix(".")
             yield Page(
-                path=f"pipelines/{repository}/{path.rsplit('/', 1)[-1]}", title=f"{repository}: {name}", kind="pipeline",
-                markdown=f"# {repository}: {name}\n\n`{path}` at `{commit[:12]}`\n\n{body}",
+                path=f"pipelines/{repository}/{file}", title=f"{repository}: {name}", kind="pipeline",
+                markdown=f"# {plain(f'{repository}: {name}')}\n\n`{path}` at `{commit[:12]}`\n\n{body}",
             )  # fmt: skip
 
 
@@ -111,7 +124,7 @@ def _pipeline(workflow: Workflow) -> str:
     edges = [f"  {_node(job.id)}" for job in workflow.jobs.values() if not job.needs]
     edges += [f"  {_node(need)} --> {_node(job.id)}" for job in workflow.jobs.values() for need in job.needs]
     rows = [
-        f"| {job.id} | {', '.join(job.needs) or '–'} | {len(job.steps)} | {', '.join(step.uses for step in job.steps if step.uses) or '–'} |"
+        f"| {plain(job.id)} | {plain(', '.join(job.needs)) or '–'} | {len(job.steps)} | {plain(', '.join(step.uses for step in job.steps if step.uses)) or '–'} |"
         for job in workflow.jobs.values()
     ]
     return "\n".join(
@@ -124,7 +137,7 @@ def _environment(plane: Plane, environment: Any, tell: Any) -> Page:
     history = plane.ledger.find(
         types=["deployment.finished", "deployment.failed"], subjects=[f"environment:{environment.name}"], limit=50
     )
-    rows = [f"| {event.time:%Y-%m-%d %H:%M} | {tell(event)} | {event.actor} |" for event in history]
+    rows = [f"| {event.time:%Y-%m-%d %H:%M} | {tell(event)} | {plain(event.actor)} |" for event in history]
     body = ["| when (UTC) | what | by |", "| --- | --- | --- |", *rows] if rows else ["Nothing was deployed here yet."]
     return Page(
         path=f"environments/{environment.name}", title=f"Environment {environment.name}", kind="environment",
@@ -135,7 +148,7 @@ def _environment(plane: Plane, environment: Any, tell: Any) -> Page:
 
 def _record(plane: Plane, tell: Any, *, path: str, title: str, types: tuple[str, ...], empty: str) -> Iterator[Page]:
     events = plane.ledger.find(types=types, limit=100)
-    rows = [f"| {event.time:%Y-%m-%d %H:%M} | {tell(event)} | {event.actor} |" for event in events]
+    rows = [f"| {event.time:%Y-%m-%d %H:%M} | {tell(event)} | {plain(event.actor)} |" for event in events]
     body = ["| when (UTC) | what | by |", "| --- | --- | --- |", *rows] if rows else [empty]
     yield Page(
         path=path, title=title, kind="record", markdown="\n".join([f"# {title}", "", *body]),
@@ -146,9 +159,9 @@ def _record(plane: Plane, tell: Any, *, path: str, title: str, types: tuple[str,
 def _incident(plane: Plane, opened: Event, tell: Any) -> Page:
     id = opened.subject("incident")
     events = plane.ledger.find(subjects=[f"incident:{id}"], limit=100, newest_first=False)
-    suspects = [f"{n}. {one['change']}" for n, one in enumerate(opened.data.get("suspects") or [], 1)]
+    suspects = [f"{n}. {plain(one['change'])}" for n, one in enumerate(opened.data.get("suspects") or [], 1)]
     lines = [
-        f"# {opened.data.get('title') or id}", "",
+        f"# {plain(opened.data.get('title') or id)}", "",
         f"{opened.data.get('severity', '')}, {opened.subject('service')} in {opened.subject('environment')}.", "",
         "## Timeline", "", *(f"- {event.time:%H:%M:%S} {tell(event)}" for event in events), "",
         "## Suspects", "", *(suspects or ["None."]),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from opsroom.areas.documentation import store as rows
 from opsroom.areas.documentation.operations import list_documents, list_links, read_document, search_documents
-from opsroom.areas.documentation.rendering import render
+from opsroom.areas.documentation.rendering import render, render_source
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
-from opsroom.kernel.errors import Place
+from opsroom.kernel.errors import NotFound, Place
 
+FILE_LIMIT = 200_000
 KINDS = {
     "document": "Documents", "runbook": "Runbooks", "service": "Services", "pipeline": "Pipelines",
     "environment": "Environments", "record": "Records", "incident": "Incidents",
@@ -28,13 +31,26 @@ def show_all(asked: PageRequest) -> View:
 
 
 def show_one(asked: PageRequest) -> View:
-    """One document, with its contents, when it last changed, and where it is written."""
-    document = read_document(asked.call, path=asked.params["path"])
+    """One document, with its contents, when it last changed, and where it is written; or a file of the ops repo that one links to."""
+    path = asked.params["path"]
+    with asked.call.plane.store.read() as tx:
+        if rows.page(tx, path) is None and path in asked.call.plane.catalogs.current().files:
+            return _file(asked, path)
+    document = read_document(asked.call, path=path)
     text, contents = render(document.markdown, document.path)
     return View(
         template="documentation/doc.html", values={"document": document, "html": text, "contents": contents},
         title=document.title, code=_place(document.place), api=f"/api/v1/docs/read?path={document.path}", live=("docs.",),
     )  # fmt: skip
+
+
+def _file(asked: PageRequest, path: str) -> View:
+    data = asked.call.plane.catalogs.current().read(path)
+    if len(data) > FILE_LIMIT or b"\0" in data:
+        raise NotFound(f"{path} is no text of at most {FILE_LIMIT // 1000} kB; look at it in the repository")
+    language = posixpath.splitext(path)[1].removeprefix(".")
+    text = render_source(data.decode("utf-8", "replace"), language)
+    return View(template="documentation/file.html", values={"path": path, "html": text}, title=path, code=Place(path))
 
 
 def of_service(asked: PageRequest) -> View | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from opsroom.areas.observability import facts, jobs, kinds, migrations
 from opsroom.areas.observability.operations import alerts, logs, metrics, rules, slos, targets
+from opsroom.areas.observability.pages import PAGES, PARTS
 from opsroom.areas.observability.prometheus import ROUTES
 from opsroom.contracts.area import Area
 from opsroom.contracts.events import EventType
@@ -39,5 +40,7 @@ AREA = Area(
     facts={BudgetLeft: facts.budget_left, HealthOf: facts.health_of},
     subscriptions=jobs.SUBSCRIPTIONS,
     duties=jobs.DUTIES,
+    pages=PAGES,
+    parts=PARTS,
     routes=ROUTES,
 )

@@ -9,12 +9,17 @@ from opsroom.telemetry.promql.numbers import format_number
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One figure: a title, its PromQL, its unit, and how a series of it is named on a chart."""
+    """One figure: a title, its PromQL, its unit, and how a series of it is named on a chart. A unit of % stands for a share of 1."""
 
     title: str
     query: str
     unit: str
     name: str = "{{environment}}"
+
+    @property
+    def charted(self) -> str:
+        """The PromQL in the unit that charts write."""
+        return f"100 * ({self.query})" if self.unit == "%" else self.query
 
 
 def matchers(service: str, environment: str = "", *more: str) -> str:
@@ -37,7 +42,7 @@ def error_share(service: str, environment: str = "", *, window: str = "1m", by: 
     failing = matchers(service, environment, 'code=~"5.."')
     failed = f"rate(http_requests_total{{{failing}}}[{window}])"
     query = f"(sum by ({by}) ({failed}) or 0 * sum by ({by}) ({of})) / sum by ({by}) ({of})"
-    return Signal("Errors", query, "", f"{{{{{by}}}}}")
+    return Signal("Errors", query, "%", f"{{{{{by}}}}}")
 
 
 def p95(
@@ -47,12 +52,6 @@ def p95(
     buckets = f"rate(http_request_duration_seconds_bucket{{{matchers(service, environment)}}}[{window}])"
     query = f"histogram_quantile({format_number(share)}, sum by (le, {by}) ({buckets}))"
     return Signal("p95", query, "s", f"{{{{{by}}}}}")
-
-
-def in_flight(service: str, environment: str = "") -> Signal:
-    """How busy its process is: CPU seconds a second."""
-    query = f"sum by (environment) (rate(process_cpu_seconds_total{{{matchers(service, environment)}}}[1m]))"
-    return Signal("CPU", query, "cores")
 
 
 def _escaped(value: str) -> str:

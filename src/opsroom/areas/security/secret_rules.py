@@ -66,22 +66,25 @@ _ASSIGNED = re.compile(
 )
 _NAME_BEFORE = re.compile(r"[\w.-]{0,40}\Z")
 _NOT_A_VALUE = re.compile(
-    r"(?i)\$[({]|\{\{|^<|>$|%\(|^(?:sha(?:1|256|512)[:-])|^https?://[^:@]*$|example|placeholder|change-?me|your[_-]|xxxx|0000|1234567|^[./~]"
+    r"(?i)\$[({]|[{\\]|^<|>$|%\(|^(?:sha(?:1|256|512)[:-])|^https?://[^:@]*$|example|placeholder|change-?me|your[_-]|xxxx|0000|1234567|^[./~]"
 )
+_EXAMPLE = re.compile(r"(?i)example")
+_WORD_FOR_ONE = re.compile(r"(?i)passw|secret|token|placeholder|change-?me|dummy")
 _NAMES_NO_SECRET = re.compile(
     r"(?i)(?:_|-|\.)?(?:name|id|url|uri|path|file|type|kind|digest|hash|public|pattern|regex|expression)$"
 )
 
 
-def hits_in(text: str) -> Iterator[Hit]:
-    """Every secret in a text by these rules, in no order; one value may come by several rules."""
+def hits_in(text: str, *, assigned: bool = True) -> Iterator[Hit]:
+    """Every secret in a text by these rules, in no order; one value may come by several rules. `assigned` false: formats alone."""
     yield from _private_keys(text)
     for rule in RULES:
         for found in rule.pattern.finditer(text):
             if not is_placeholder(found[1]):
                 line = line_of(text, found.start(1))
                 yield Hit(rule=rule.name, title=rule.title, severity=rule.severity, line=line, value=found[1])
-    yield from _assigned(text)
+    if assigned:
+        yield from _assigned(text)
 
 
 def line_of(text: str, offset: int) -> int:
@@ -90,8 +93,9 @@ def line_of(text: str, offset: int) -> int:
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether it is plainly no real value: an example, or one character over and over."""
-    return "EXAMPLE" in value.upper() or len(set(value.rpartition("_")[2].rpartition("-")[2])) <= 3
+    """Whether it is plainly no real value: an example, a word for one, or one character over and over."""
+    tail = value.rpartition("_")[2].rpartition("-")[2]
+    return bool(_EXAMPLE.search(value) or (len(value) < 24 and _WORD_FOR_ONE.search(value))) or len(set(tail)) <= 3
 
 
 def entropy(text: str) -> float:

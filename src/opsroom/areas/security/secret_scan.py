@@ -18,7 +18,7 @@ from opsroom.contracts.actions import ActionFailed
 from opsroom.kernel.settings import child_environment
 
 MOST_FILES = 20_000
-MOST_BYTES = 5_000_000
+MOST_BYTES = 20_000_000
 MOST_SECONDS = 60.0
 GRACE_SECONDS = 15.0
 ASK_SECONDS = 0.5

@@ -15,6 +15,7 @@ OWN_COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("opsroom.surfaces.cli.demo", "Run the example team's story from push to postmortem."),
     "load": ("opsroom.surfaces.cli.load", "Send a load test's requests steadily, and report what came back."),
     "down": ("opsroom.surfaces.cli.down", "Stop what this state deployed, and its proxy."),
+    "restore": ("opsroom.surfaces.cli.restore", "Verify a backup, and unpack it as a state folder."),
     "doctor": ("opsroom.surfaces.cli.doctor", "Check what Opsroom needs on this machine, with the way out."),
 }
 """Commands that are no operations: module and one line. The click command in the module has the same name (- as _)."""

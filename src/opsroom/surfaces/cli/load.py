@@ -76,7 +76,7 @@ class Reporter:
         """Sends what is left; returns how many windows could not be sent, in this time or before."""
         self._ends = time.monotonic() + within
         self._done.set()
-        self._thread.join()
+        self._thread.join(timeout=within + 1)
         return len(self._kept) + self._dropped
 
     def _work(self) -> None:

@@ -17,7 +17,7 @@ AHEAD = timedelta(days=366)
 
 
 class ScheduleView(Model):
-    """One cron line of a workflow. `next` is None where it has no time within a year."""
+    """One cron line of a workflow. `next` is None where it is paused or has no time within a year."""
 
     repository: str
     workflow: str
@@ -26,6 +26,7 @@ class ScheduleView(Model):
     timezone: str
     overlap: str
     missed: str
+    paused: bool
     next: datetime | None
     last_run: str
     last_conclusion: str
@@ -33,11 +34,11 @@ class ScheduleView(Model):
 
 @operation("schedules.list")
 def list_schedules(call: Call) -> list[ScheduleView]:
-    """Every scheduled workflow that is not paused, with its next time and its last run."""
-    return [view for one in scheduled(call.plane) for view in _views(call, one)]
+    """Every scheduled workflow, with its next time and its last run."""
+    return [view for one, paused in scheduled(call.plane) for view in _views(call, one, paused)]
 
 
-def _views(call: Call, one: Scheduled) -> Iterator[ScheduleView]:
+def _views(call: Call, one: Scheduled, paused: bool) -> Iterator[ScheduleView]:
     plane = call.plane
     read, _ = read_workflow_of(plane, one.path, one.text)
     if read is None:
@@ -48,7 +49,8 @@ def _views(call: Call, one: Scheduled) -> Iterator[ScheduleView]:
     for cron in [cron for trigger in read.on if trigger.event == "schedule" for cron in trigger.cron]:
         yield ScheduleView(
             repository=one.repository.name, workflow=one.path, name=read.name, cron=cron, timezone=policy.time_zone,
-            overlap=policy.overlap, missed=policy.missed.replace("_", "-"), next=_next(cron, now, policy.time_zone),
+            overlap=policy.overlap, missed=policy.missed.replace("_", "-"), paused=paused,
+            next=None if paused else _next(cron, now, policy.time_zone),
             last_run=last.id if last else "", last_conclusion=last.conclusion if last else "",
         )  # fmt: skip
 

@@ -6,8 +6,9 @@ from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.repositories import head_of, ops_repository, read_workflow_of, repository_of
 from opsroom.kernel.errors import Forbidden, Invalid, NotFound
-from opsroom.kernel.resources import Resource
+from opsroom.kernel.resources import Resource, parse_ref
 from opsroom.workflows.model import Input
+from opsroom.workflows.planning import dispatch_inputs
 from opsroom.workflows.views import RunFilter
 
 
@@ -60,29 +61,32 @@ def show_task(call: Call, id: str) -> TaskView:
 
 @operation("tasks.start", needs="operate")
 def start_task(call: Call, id: str, *, inputs: dict[str, str] | None = None) -> TaskStarted:
-    """Start a task with its inputs. Error: not among those allowed; an input is missing, unknown or of another type."""
+    """Start a task with its inputs, as the ops repo in force has it. Error: not among those allowed; an input is missing, unknown or
+    of another type."""
     plane, resource = call.plane, _find(call, id)
     if reason := _why_not(call, resource):
         raise Forbidden(reason)
-    path, name = resource.spec.workflow, ops_repository(plane)
-    ref, commit = head_of(plane, name)
-    text = plane.repos.read(name, commit, path).decode()
-    _, problems = task_inputs(call, resource)
-    if problems:
+    path, name, given = resource.spec.workflow, ops_repository(plane), dict(inputs or {})
+    catalog = plane.catalogs.current()
+    text = catalog.read(path).decode()
+    workflow, problems = read_workflow_of(plane, path, text)
+    if workflow is None:
         raise Invalid(f"task {id} cannot start: {problems[0]}")
+    dispatch_inputs(workflow, given)  # What does not fit is refused before anything is told.
+    ref, _ = head_of(plane, name)
     with plane.store.begin() as tx:
         event = plane.ledger.record(
             tx, "task.requested", actor=call.actor.id, cause=call.cause or in_force(call),
             subjects=[f"task:{id}", f"workflow:{path}", *([f"service:{resource.spec.service}"] if resource.spec.service else [])],
-            data={"title": resource.spec.title, "inputs": dict(inputs or {})},
+            data={"title": resource.spec.title, "inputs": given},
         )  # fmt: skip
     run = plane.engine.dispatch(
         path,
         text,
-        inputs or {},
+        given,
         repository=repository_of(plane, name),
         ref=ref,
-        commit=commit,
+        commit=catalog.commit,
         actor=call.actor.id,
         cause=event.id,
     )
@@ -128,8 +132,9 @@ def _why_not(call: Call, resource: Resource) -> str:
         return ""
     catalog, person = call.plane.catalogs.current(), call.actor.id.removeprefix("person:")
     for reference in allowed:
-        kind, _, name = reference.rpartition(":")
-        if (kind == "user" and name == person) or (kind != "user" and person in catalog.members_of(name)):
+        kind, name = parse_ref(reference, "Group")
+        is_user = kind.lower() == "user"
+        if (is_user and name == person) or (not is_user and person in catalog.members_of(name)):
             return ""
     return f"task {resource.name} may be started by {', '.join(allowed)}; {call.actor.id} is none of them"
 

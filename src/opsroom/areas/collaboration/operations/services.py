@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from opsroom.contracts.facts import (
+    Answer,
     BudgetLeft,
-    DriftOf,
     FindingsOn,
     HealthOf,
     OnCall,
     OpenIncidents,
     OwnerOf,
+    Running,
     ServiceCost,
     WhatRuns,
 )
@@ -55,7 +57,6 @@ class ServiceDetail(ServiceView):
     on_call: list[str]
     open_incidents: list[str]
     budgets: dict[str, float]
-    drifted: list[str]
     cost_micros: int | None
     currency: str
     unknown: list[str]
@@ -85,18 +86,12 @@ def show_service(call: Call, id: str) -> ServiceDetail:
         known = ", ".join(one.name for one in call.plane.catalogs.current().all("Component")) or "none"
         raise NotFound(f"service {id!r} is not in the catalog; there are: {known}")
     runs, on_call = call.ask(WhatRuns(service=id)), call.ask(OnCall(id))
-    incidents, budgets, drift, cost = (
-        call.ask(OpenIncidents(id)),
-        call.ask(BudgetLeft(id)),
-        call.ask(DriftOf()),
-        call.ask(ServiceCost(id)),
-    )
-    named = {
+    incidents, budgets, cost = call.ask(OpenIncidents(id)), call.ask(BudgetLeft(id)), call.ask(ServiceCost(id))
+    named: dict[str, Answer[Any]] = {
         "what runs": runs,
         "on call": on_call,
         "incidents": incidents,
         "budget": budgets,
-        "drift": drift,
         "cost": cost,
     }
     return ServiceDetail(
@@ -105,7 +100,6 @@ def show_service(call: Call, id: str) -> ServiceDetail:
         on_call=list(on_call.value.people) if on_call.value else [],
         open_incidents=[one.id for one in incidents.value or ()],
         budgets={one.slo: one.left for one in budgets.value or ()},
-        drifted=[name for one in drift.value or () for name in one.objects],
         cost_micros=cost.value.micros if cost.value else None,
         currency=cost.value.currency if cost.value else "",
         unknown=[f"{name}: {answer.unknown}" for name, answer in named.items() if answer.unknown],
@@ -136,10 +130,7 @@ def _view(call: Call, resource: Resource) -> ServiceView:
     )  # fmt: skip
 
 
-def _here(call: Call, running: object) -> RunsHere:
-    from opsroom.contracts.facts import Running
-
-    assert isinstance(running, Running)
+def _here(call: Call, running: Running) -> RunsHere:
     health = call.ask(HealthOf(running.service, running.environment))
     findings = call.ask(FindingsOn(running.digest))
     signals, counts = health.value, findings.value

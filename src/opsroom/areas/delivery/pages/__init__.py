@@ -17,7 +17,7 @@ PAGES = (
     PageDeclaration(path="/deployments", title="Deployments", render=deployments.listing, nav="Deployments", key="d"),
     PageDeclaration(path="/deployments/{id}", title="Deployment", render=deployments.show),
     PageDeclaration(
-        path="/environments", title="Environments", render=environments.listing, nav="Environments", key="e"
+        path="/environments", title="Environments", render=environments.listing, nav="Environments", key="v"
     ),
     PageDeclaration(path="/environments/{id}", title="Environment", render=environments.show),
     PageDeclaration(path="/artifacts", title="Artefacts", render=artifacts.listing, nav="Artefacts"),

@@ -1,0 +1,184 @@
+"""What observability adds to the pages of others: health, budgets, golden signals, and a deployment's before and after."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from opsroom.areas.observability import signals
+from opsroom.areas.observability import store as rows
+from opsroom.areas.observability.alerting import silence_of
+from opsroom.areas.observability.model import AlertRow
+from opsroom.areas.observability.operations.slos import SloView, slo_views
+from opsroom.areas.observability.operations.targets import target_views
+from opsroom.areas.observability.pages.seen import seen, telemetry_problem
+from opsroom.contracts.facts import HealthOf, OpenIncidents
+from opsroom.contracts.pages import PageRequest, View
+from opsroom.contracts.plane import Plane
+from opsroom.kernel.errors import UserError
+from opsroom.telemetry.port import Points
+
+BURNING = 0.1
+"""A budget of which no more than this is left is wrong now."""
+AROUND = timedelta(minutes=5)
+SETTLING = timedelta(seconds=15)
+"""A window that begins this long after the switch holds samples of the new version alone."""
+STEP_SECONDS = 5.0
+
+
+def wrong(asked: PageRequest) -> View | None:
+    """Alerts that no incident holds, targets that do not answer, budgets that are spent, and telemetry itself."""
+    plane = asked.call.plane
+    with plane.store.read() as tx:
+        firing = [one for one in rows.open_alerts(tx) if one.fired_at]
+    held = {(one.service, one.environment) for one in plane.ask(OpenIncidents()).value or ()}
+    alerts = [one for one in seen(asked, firing) if _is_loose(plane, one, held)]
+    targets = [one for one in seen(asked, target_views(plane)) if one.state == "down"]
+    budgets = [one for one in seen(asked, slo_views(plane)) if one.left is not None and one.left <= BURNING]
+    problem = telemetry_problem(asked)
+    if not (alerts or targets or budgets or problem):
+        return None
+    values = {"alerts": alerts, "targets": targets, "budgets": budgets, "problem": problem}
+    return View(template="observability/wrong.html", values=values)
+
+
+def signals_of_service(asked: PageRequest) -> View | None:
+    """Requests, errors and p95 of a service, by environment, with the changes of the scope."""
+    service, environment = asked.params["service"], asked.scope.environment
+    shown = [
+        {"title": one.title, "queries": [{"query": one.charted, "name": one.name}], "unit": one.unit}
+        for one in (signals.rate(service, environment), signals.error_share(service, environment), signals.p95(service, environment))
+    ]  # fmt: skip
+    targets = [one for one in target_views(asked.call.plane) if one.service == service]
+    values = {"charts": shown, "service": service, "targets": seen(asked, targets), "wide": True}
+    return View(template="observability/signals.html", values=values) if targets else None
+
+
+def objectives_of_service(asked: PageRequest) -> View | None:
+    """The objectives of a service and what is left of their budgets."""
+    found = seen(asked, [one for one in slo_views(asked.call.plane) if one.service == asked.params["service"]])
+    return View(template="observability/budgets.html", values={"slos": found}) if found else None
+
+
+def health_cell(asked: PageRequest) -> View | None:
+    """Whether the service's targets answer, and its rate and errors where it runs."""
+    plane, service = asked.call.plane, asked.params["service"]
+    targets = seen(asked, [one for one in target_views(plane) if one.service == service])
+    if not targets:
+        return None
+    order = {one.name: one.spec.order for one in plane.catalogs.current().all("Environment")}
+    environment = max({one.environment for one in targets}, key=lambda name: (order.get(name, 0), name))
+    here = [one.state for one in targets if one.environment == environment]
+    state = next((word for word in ("down", "unknown") if word in here), "up")
+    answer = plane.ask(HealthOf(service, environment))
+    return View(
+        template="observability/health.html", values={"state": state, "environment": environment, "answer": answer}
+    )
+
+
+def budget_cell(asked: PageRequest) -> View | None:
+    """The lowest budget of the service's objectives."""
+    found = seen(asked, [one for one in slo_views(asked.call.plane) if one.service == asked.params["service"]])
+    if not found:
+        return None
+    known = [one for one in found if one.left is not None]
+    lowest: SloView = min(known, key=lambda one: one.left or 0.0) if known else found[0]
+    return View(template="observability/budget.html", values={"slo": lowest})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One figure before a deployment and after it; None: no samples."""
+
+    title: str
+    unit: str
+    before: float | None
+    after: float | None
+
+    @property
+    def change(self) -> float | None:
+        if self.before is None or self.after is None or not self.before:
+            return None
+        return self.after / self.before - 1
+
+
+def around_deployment(asked: PageRequest) -> View | None:
+    """Rate, error share and p95 in the minutes before a deployment and those after it, and p95 of each version as a chart."""
+    plane = asked.call.plane
+    told = plane.ledger.find(
+        types=["deployment."], subjects=[f"deployment:{asked.params['id']}"], newest_first=False, limit=20
+    )
+    ended = next((one for one in told if one.type == "deployment.finished"), None)
+    if ended is None:
+        return None
+    place = ended.subject("service"), ended.subject("environment")
+    until = min(plane.clock.now(), ended.time + AROUND, _next(plane, *place, ended.time))
+    try:
+        compared = [_compared(plane, one, place, ended.time, until) for one in ("rate", "error_share", "p95")]
+        chart = _p95_chart(plane, place, ended.time, until)
+    except UserError as error:
+        return View(template="observability/around.html", values={"compared": [], "chart": None, "unknown": str(error)})
+    unknown = (
+        "" if any(one.before is not None or one.after is not None for one in compared) else "no HTTP metrics around it"
+    )
+    values = {"compared": compared, "chart": chart, "unknown": unknown, "seconds": (until - ended.time).total_seconds()}
+    return View(template="observability/around.html", values=values)
+
+
+def _compared(plane: Plane, what: str, place: tuple[str, str], at: datetime, until: datetime) -> Compared:
+    begins = at + SETTLING
+    seconds = (until - begins).total_seconds()
+    before = _figure(plane, what, place, at, AROUND.total_seconds())
+    after = _figure(plane, what, place, until, seconds) if seconds >= STEP_SECONDS else None
+    signal = getattr(signals, what)(*place)
+    return Compared(title=signal.title, unit=signal.unit, before=before, after=after)
+
+
+def _figure(plane: Plane, what: str, place: tuple[str, str], at: datetime, seconds: float) -> float | None:
+    signal = getattr(signals, what)(*place, window=f"{round(seconds)}s", by="service")
+    value = plane.telemetry.query(signal.query, at.timestamp()).value
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _p95_chart(plane: Plane, place: tuple[str, str], at: datetime, until: datetime) -> dict[str, Any] | None:
+    start, end = (at - AROUND).timestamp(), until.timestamp()
+    query = signals.p95(*place, window="15s", by="version").query
+    count = int((end - start) / STEP_SECONDS) + 1
+    result = plane.telemetry.query_range(query, start, end, STEP_SECONDS)
+    if not result.series:
+        return None
+    times = [start + index * STEP_SECONDS for index in range(count)]
+    return {
+        "times": times,
+        "series": [
+            {"name": dict(one.labels).get("version", ""), "values": _grid(one, start, count)} for one in result.series
+        ],
+    }
+
+
+def _grid(points: Points, start: float, count: int) -> list[float | None]:
+    values: list[float | None] = [None] * count
+    for time, value in zip(points.times, points.values, strict=True):
+        index = round((time - start) / STEP_SECONDS)
+        if 0 <= index < count and math.isfinite(value):
+            values[index] = value
+    return values
+
+
+def _next(plane: Plane, service: str, environment: str, at: datetime) -> datetime:
+    """When the next deployment there finished: what came then is not of this one."""
+    subjects = [f"service:{service}", f"environment:{environment}"]
+    later = plane.ledger.find(
+        types=["deployment.finished"],
+        subjects=subjects,
+        newest_first=False,
+        since=at + timedelta(microseconds=1),
+        limit=1,
+    )
+    return later[0].time if later else plane.clock.now()
+
+
+def _is_loose(plane: Plane, alert: AlertRow, held: set[tuple[str, str]]) -> bool:
+    return (alert.service, alert.environment) not in held and silence_of(plane, alert.labels) is None

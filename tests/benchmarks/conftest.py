@@ -1,0 +1,6 @@
+"""The benchmarks are a package beside src: put on the path, whichever way pytest was started."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
