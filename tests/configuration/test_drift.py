@@ -90,7 +90,7 @@ def test_applying_ends_drift_and_so_does_the_commit_that_takes_it_over(room: Roo
     room.put("etc/motd", "changed\n")
     room.look()
     plan = o.create_plan(room.call, target="here")
-    assert "wrote there is lost" in plan.changes[0].risk
+    assert "changed outside is lost" in plan.changes[0].risk
     o.apply_stored_plan(room.call, plan.id, digest=plan.digest)
     room.put("etc/motd", "changed again\n")
     room.look()

@@ -49,8 +49,10 @@ class Feeder:
         return self._lag
 
     def start(self) -> None:
-        if not self._thread.is_alive() and not self._closing.is_set():
-            self._thread.start()
+        """Begins; any number of threads may ask for it at once."""
+        with self._moved:
+            if not self._thread.is_alive() and not self._closing.is_set():
+                self._thread.start()
 
     def at(self, applied: int) -> None:
         """The store says what it has."""

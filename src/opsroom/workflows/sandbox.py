@@ -57,7 +57,7 @@ class Limits:
 
     processes: int = 4096
     file_bytes: int = 16 << 30
-    data_bytes: int = field(default_factory=lambda: _memory() * 3 // 4)
+    data_bytes: int = field(default_factory=lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * 3 // 4)
 
     def script(self) -> str:
         """The limits as commands of `sh` (dash says -p where bash says -u)."""
@@ -160,11 +160,6 @@ def search_path(inherited: str) -> str:
     shown = ("/usr/", "/bin", "/sbin", *(f"{prefix}/" for prefix in interpreter_prefixes()))
     given = [one for one in inherited.split(":") if one.startswith(shown)]
     return ":".join(dict.fromkeys([*given, *usual, str(Path(sys.base_prefix).resolve() / "bin")]))
-
-
-@cache
-def _memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @cache

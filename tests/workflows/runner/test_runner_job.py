@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from pathlib import Path
@@ -261,6 +262,16 @@ def test_a_job_that_takes_too_long_is_cancelled(run: Run) -> None:
     assert said.end["conclusion"] == "cancelled" and "exceeded its limit" in said.end["error"]
 
 
+def test_a_job_finds_signals_as_any_process_does(run: Run) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        said = run(["grep SigIgn /proc/self/status; yes | head -1"])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    ignored, line = said.out.split()[1:]
+    assert not int(ignored, 16) & 0x7FFFFFFF and line == "y"
+
+
 def test_cancellation(run: Run, heard: Any) -> None:
     cancellation = Cancellation()
     said = heard()
@@ -282,7 +293,7 @@ def test_cancellation(run: Run, heard: Any) -> None:
 def test_processes_left_behind_live_until_the_job_ends(run: Run, tmp_path: Path) -> None:
     said = run(
         [
-            "setsid sleep 987 >/dev/null 2>&1 & (while :; do date +%N > beat; sleep 0.02; done) & sleep 0.1",
+            "setsid sleep 2 >/dev/null 2>&1 & (while :; do date +%N > beat; sleep 0.02; done) & sleep 0.1",
             {"id": "later", "run": 'a=$(cat beat); sleep 0.2; b=$(cat beat); [ "$a" != "$b" ]'},
         ]
     )

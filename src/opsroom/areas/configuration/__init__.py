@@ -30,7 +30,9 @@ AREA = Area(
         ),
         EventType(name="configuration.applied", sentence="{path} on {target} {done} by plan {plan}", change=True),
         EventType(
-            name="drift.found", sentence="{path} on {target} was changed outside by {owner}: {differs}", change=True
+            name="drift.found",
+            sentence="{path} on {target} was changed outside ({differs}); it belongs to {owner}",
+            change=True,
         ),
         EventType(name="drift.ended", sentence="{path} on {target} is drifting no more: {how}"),
     ),

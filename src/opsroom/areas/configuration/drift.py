@@ -144,7 +144,7 @@ def _found(plane: Plane, tx: Tx, target: Target, status: Status, before: DriftRo
         tx, "drift.found", actor=ACTOR, cause=status.known.event if status.known else "",
         subjects=[f"host:{target.name}", f"file:{status.path}", f"drift:{row.id}"],
         data={"target": target.name, "path": status.path, "differs": " and ".join(differs), "wanted": status.wanted.mark,
-              "actual": status.mark, "owner": row.owner or "someone", "modified": stamp(row.modified) if row.modified else "",
+              "actual": status.mark, "owner": row.owner or "nobody: the file is gone", "modified": stamp(row.modified) if row.modified else "",
               "commit": plane.catalogs.current().commit},
     )  # fmt: skip
     if before is not None:

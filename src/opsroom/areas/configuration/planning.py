@@ -95,7 +95,7 @@ def _risk(
     if change.verb == "delete":
         risks.append("the file is deleted")
     elif state is not None and len(change.fields) > (mode is not None) and (last is None or last.mark != state.mark):
-        risks.append(f"what {state.owner or 'someone'} wrote there is lost")
+        risks.append("what was changed outside is lost")
     if mode is not None and mode.after is not None and _opens(mode.before, mode.after):
         risks.append(f"mode {mode.after} opens it to others")
     if not made:

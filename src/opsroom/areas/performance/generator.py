@@ -18,15 +18,16 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opsroom.areas.performance.buckets import bucket_of
-from opsroom.areas.performance.http1 import Connection
+from opsroom.areas.performance.http1 import CLOSED, Connection
 
 LATE_SECONDS = 0.05
 LOOK_SECONDS = 0.05
 BEAT_SECONDS = 0.5
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -59,12 +60,14 @@ class Plan:
 @dataclass(slots=True, kw_only=True)
 class Window:
     """One second: `at` its start (epoch seconds), counts, failures by reason, latencies as {bucket number: count}, `late` requests
-    that left over 50 ms after their time because the generator itself was behind."""
+    that left over 50 ms after their time because the generator itself was behind, `resent` those sent once more because the other
+    side had just ended the kept connection (RFC 9112 section 9.3.1), which is no failure."""
 
     at: int
     sent: int = 0
     failed: int = 0
     late: int = 0
+    resent: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     buckets: Counter[int] = field(default_factory=Counter)
     planned: int = 0
@@ -75,18 +78,20 @@ class Window:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "at": self.at, "sent": self.sent, "failed": self.failed, "late": self.late, "reasons": self.reasons,
+            "at": self.at, "sent": self.sent, "failed": self.failed, "late": self.late, "resent": self.resent, "reasons": self.reasons,
             "buckets": self.buckets,
         }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One request on its way: `due` is its intended time (monotonic); `window` None: it is warm-up and not counted."""
+    """One request on its way: `due` is its intended time (monotonic); `window` None: it is warm-up and not counted; `again`: it is sent
+    for the second time."""
 
     request: Request
     due: float
     window: Window | None
+    again: bool = False
 
 
 class Generator:
@@ -151,12 +156,15 @@ class Generator:
                 return
             self._open -= 1
         if self._open < self._plan.connections:
-            self._open += 1
-            task = asyncio.get_running_loop().create_task(self._connect(sending))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            self._begin_anew(sending)
         else:
             self._waiting.append(sending)
+
+    def _begin_anew(self, sending: Sending) -> None:
+        self._open += 1
+        task = asyncio.get_running_loop().create_task(self._connect(sending))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, sending: Sending) -> None:
         loop = asyncio.get_running_loop()
@@ -181,6 +189,10 @@ class Generator:
 
         def answered(status: int, reason: str) -> None:
             timer.cancel()
+            if reason == CLOSED and connection.kept and not sending.again and sending.request.method in IDEMPOTENT:
+                self._open -= 1
+                self._resend(sending)
+                return
             self._count(sending, status, reason)
             if connection.usable:
                 self._idle.append(connection)
@@ -189,6 +201,12 @@ class Generator:
             self._next()
 
         connection.send(self._encoded[id(sending.request)], answered, head=sending.request.method == "HEAD")
+
+    def _resend(self, sending: Sending) -> None:
+        """The other side ended the kept connection while this was on its way, and so never took it: its time goes on counting."""
+        if sending.window is not None:
+            sending.window.resent += 1
+        self._begin_anew(replace(sending, again=True))
 
     def _next(self) -> None:
         self._expire_waiting()

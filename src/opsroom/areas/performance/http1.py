@@ -10,6 +10,7 @@ from typing import Literal, cast
 
 HEAD_LIMIT = 65_536
 LINE_LIMIT = 8_192
+CLOSED = "connection closed before the answer"
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: |$)")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;|$)")
 
@@ -18,10 +19,12 @@ Outcome = Callable[[int, str], None]
 
 
 class Connection(asyncio.Protocol):
-    """Sends a request and calls back with its outcome. `usable` while another request may be sent along it."""
+    """Sends a request and calls back with its outcome. `usable` while another request may be sent along it; `kept` once one was
+    answered."""
 
     def __init__(self) -> None:
         self.usable = False
+        self.kept = False
         self._transport: asyncio.Transport | None = None
         self._poll = select.poll()
         self._answered: Outcome | None = None
@@ -46,7 +49,7 @@ class Connection(asyncio.Protocol):
     def send(self, request: bytes, answered: Outcome, *, head: bool = False) -> None:
         """Sends one whole request; no other may be on its way. `head`: its answer has no body, whatever the headers say."""
         if self._transport is None or not self.usable:
-            answered(0, "connection closed before the answer")
+            answered(0, CLOSED)
             return
         self._answered, self._phase, self._without_body = answered, "head", head
         self._transport.write(request)
@@ -82,7 +85,7 @@ class Connection(asyncio.Protocol):
             self._done(self._status, "")
         else:
             began = self._phase != "head" or self._buffer
-            self._done(0, f"connection closed {'within' if began else 'before'} the answer")
+            self._done(0, "connection closed within the answer" if began else CLOSED)
 
     def _advance(self) -> None:
         while self._answered is not None and getattr(self, _STEPS[self._phase])():
@@ -174,6 +177,7 @@ class Connection(asyncio.Protocol):
 
     def _done(self, status: int, reason: str) -> None:
         answered, self._answered, self._phase = self._answered, None, "head"
+        self.kept = self.kept or status > 0
         if self._close or self._buffer:  # What is left over belongs to no request.
             self.close()
         if answered is not None:

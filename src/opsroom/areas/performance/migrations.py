@@ -32,4 +32,12 @@ MIGRATIONS = (
             "traffic": Retention(why="what a deployment had to carry; events keep the sums", days=30),
         },
     ),
+    Migration(
+        name="performance-0002",
+        statements=(
+            "ALTER TABLE load_tests ADD COLUMN resent BIGINT NOT NULL DEFAULT 0",
+            "ALTER TABLE traffic ADD COLUMN resent BIGINT NOT NULL DEFAULT 0",
+        ),
+        retention={},
+    ),
 )

@@ -20,6 +20,7 @@ class Counts:
     requests: int = 0
     failed: int = 0
     late: int = 0
+    resent: int = 0
     buckets: Mapping[int, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
 
@@ -29,6 +30,7 @@ class Counts:
             requests=self.requests + window["sent"],
             failed=self.failed + window["failed"],
             late=self.late + window["late"],
+            resent=self.resent + window["resent"],
             buckets=_sum(self.buckets, {int(key): value for key, value in window["buckets"].items()}),
             reasons=_sum(self.reasons, window["reasons"]),
         )

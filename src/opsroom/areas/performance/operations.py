@@ -25,7 +25,8 @@ PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 class LoadTestView(Model):
-    """One finished load test; latencies in seconds, None without requests."""
+    """One finished load test; latencies in seconds, None without requests. `late`: left after their time; `resent`: sent once more
+    because the other side had just ended the kept connection."""
 
     id: str
     test: str
@@ -39,6 +40,7 @@ class LoadTestView(Model):
     requests: int
     failed: int
     late: int
+    resent: int
     reasons: dict[str, int]
     p50: float | None
     p95: float | None
@@ -75,6 +77,7 @@ class WindowReport(Model):
     sent: Count
     failed: Count
     late: Count = 0
+    resent: Count = 0
     reasons: dict[str, Count] = Field(default_factory=dict)
     buckets: dict[Annotated[str, Field(pattern=r"^[0-9]{1,3}$")], Count] = Field(default_factory=dict)
 
@@ -201,7 +204,7 @@ def show_traffic(
         service=service, environment=environment, requests=found.requests if found else 0, failed=found.failed if found else 0,
         since=_moment(found.first) if found else None, until=_moment(found.last + 1) if found else None,
         windows=[
-            WindowReport(at=row["second"], sent=row["sent"], failed=row["failed"], reasons=row["reasons"], buckets=row["buckets"])
+            WindowReport(at=row["second"], sent=row["sent"], failed=row["failed"], resent=row["resent"], reasons=row["reasons"], buckets=row["buckets"])
             for row in windows
         ],
     )  # fmt: skip
@@ -230,7 +233,7 @@ def _view(result: Result) -> LoadTestView:
     return LoadTestView(
         id=result.id, test=result.test, service=result.service, environment=result.environment, digest=result.digest,
         run=result.run, verdict=result.verdict, broken=list(result.broken), rate=result.rate, requests=counts.requests,
-        failed=counts.failed, late=counts.late, reasons=dict(counts.reasons), p50=counts.latency(0.5), p95=counts.latency(0.95),
+        failed=counts.failed, late=counts.late, resent=counts.resent, reasons=dict(counts.reasons), p50=counts.latency(0.5), p95=counts.latency(0.95),
         p99=counts.latency(0.99), max=counts.slowest, started=result.started, finished=result.finished, event=result.event,
     )  # fmt: skip
 

@@ -16,10 +16,12 @@ from opsroom.kernel.store import Tx, table
 
 TESTS = table(
     "load_tests", "id", "key", "test", "service", "environment", "digest", "run", "verdict", "rate", "requests", "failed",
-    "late", "event", json=("buckets", "reasons", "broken"), times=("started", "finished"),
+    "late", "resent", "event", json=("buckets", "reasons", "broken"), times=("started", "finished"),
 )  # fmt: skip
 SESSIONS = table("traffic_sessions", "id", "service", "environment", "test", "actor", "told", times=("started",))
-TRAFFIC = table("traffic", "session", "second", "service", "environment", "sent", "failed", json=("reasons", "buckets"))
+TRAFFIC = table(
+    "traffic", "session", "second", "service", "environment", "sent", "failed", "resent", json=("reasons", "buckets")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ def add_result(tx: Tx, result: Result) -> None:
         sa.insert(TESTS).values(
             id=result.id, key=result.key, test=result.test, service=result.service, environment=result.environment,
             digest=result.digest, run=result.run, verdict=result.verdict, rate=result.rate, requests=counts.requests,
-            failed=counts.failed, late=counts.late, buckets=_text_keys(counts.buckets), reasons=dict(counts.reasons),
+            failed=counts.failed, late=counts.late, resent=counts.resent, buckets=_text_keys(counts.buckets), reasons=dict(counts.reasons),
             broken=list(result.broken), started=result.started, finished=result.finished, event=result.event,
         )
     )  # fmt: skip
@@ -90,7 +92,7 @@ def add_windows(tx: Tx, session: Mapping[str, Any], windows: Sequence[Mapping[st
             sa.insert(TRAFFIC),
             [
                 {"session": session["id"], "second": at, "service": session["service"], "environment": session["environment"],
-                 "sent": one["sent"], "failed": one["failed"], "reasons": one["reasons"], "buckets": one["buckets"]}
+                 "sent": one["sent"], "failed": one["failed"], "resent": one["resent"], "reasons": one["reasons"], "buckets": one["buckets"]}
                 for at, one in fresh.items()
             ],
         )  # fmt: skip
@@ -151,6 +153,7 @@ def _result(row: RowMapping) -> Result:
     values = dict(row)
     counts = Counts(
         requests=values.pop("requests"), failed=values.pop("failed"), late=values.pop("late"),
+        resent=values.pop("resent"),
         buckets={int(key): count for key, count in values.pop("buckets").items()}, reasons=values.pop("reasons"),
     )  # fmt: skip
     return Result(counts=counts, **{**values, "broken": tuple(values["broken"])})

@@ -26,7 +26,8 @@ def scan_secrets(call: ActionCall) -> Mapping[str, str]:
     started = call.call.plane.clock.now()
     result = secret_scan.scan_secrets(
         call.workspace, path, fingerprint=lambda value: secrets.keyring.fingerprint(value.encode("utf-8", "surrogatepass")),
-        hide=lambda value: secrets.redactor.add(value, "found in a repository"), cancelled=call.port.cancelled,
+        hide=lambda value: secrets.redactor.add(value, "found in a repository"), redact=secrets.redact,
+        cancelled=call.port.cancelled,
     )  # fmt: skip
     scope = _scope(call, Scanner.SECRETS, path)
     return _told(call, record_scan(call, scope, result, fail_on=call.inputs["fail-on"], started=started), "files")

@@ -93,13 +93,13 @@ def _as_value(event: Event) -> dict[str, object]:
 def _verdict(plane: Plane, control: Control, count: int) -> tuple[str, str]:
     query = control.evidence
     if count >= query.at_least:
-        return MET, f"{count if count < MOST_EVENTS else f'{MOST_EVENTS} or more'} of the {query.at_least} needed"
+        return MET, f"{count if count < MOST_EVENTS else f'{MOST_EVENTS} or more'} found, {query.at_least} needed"
     if not count and not plane.ledger.find(types=[query.event], subjects=query.subjects, limit=1):
         return (
             NOT_CHECKED,
             f"no {query.event} was ever recorded{' for ' + ', '.join(query.subjects) if query.subjects else ''}",
         )
-    return NOT_MET, f"{count} of the {query.at_least} needed in that time"
+    return NOT_MET, f"{count} found, {query.at_least} needed"
 
 
 def _is_news(judged: Judged, last: Evidence | None) -> bool:

@@ -17,14 +17,16 @@ from opsroom.areas.security.operations import (
     list_scans,
     show_finding,
 )
-from opsroom.areas.security.waiving import holding, unwaived, waiver_of
+from opsroom.areas.security.waiving import KIND, covers, holding, unwaived, waiver_of
 from opsroom.contracts.facts import FindingsOn, WhatRuns
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
+from opsroom.kernel.ledger import Event
 
 LIVE = ("finding.", "scan.", "gate.", "evidence.", "waiver.")
 SOON = timedelta(days=7)
 _WORST = frozenset({"critical", "high"})
 _MOST = 1000
+MOST_WAIVERS = 20
 
 
 def show_security(asked: PageRequest) -> View:
@@ -60,7 +62,7 @@ def show_one(asked: PageRequest) -> View:
         values={
             "finding": finding, "scans": scans, "running": running,
             "here": [one for one in (running.value or ()) if one.digest in digests] if running else [],
-            "events": call.plane.ledger.find(subjects=[f"finding:{id}"], limit=50),
+            "events": _life(asked, id),
         },
         title=finding.title, api=f"/api/v1/findings/{id}", live=LIVE,
     )  # fmt: skip
@@ -150,6 +152,17 @@ def search(asked: PageRequest) -> View | None:
         found = rows.find_findings(tx, limit=_MOST)
     hits = [one for one in found if word and word in " ".join((one.id, one.title, one.rule, *one.places)).lower()]
     return View(template="security/search.html", values={"findings": hits[:10]}) if hits else None
+
+
+def _life(asked: PageRequest, id: str) -> list[Event]:
+    """What happened to a finding, newest first: its own events, and the waivers that cover or covered it."""
+    plane = asked.call.plane
+    with plane.store.read() as tx:
+        finding = rows.get_finding(tx, id)
+    waivers = [one for one in plane.waivers.all(kind=KIND, ended=True) if finding and covers(one, finding)]
+    granted = [plane.ledger.get(one.event) for one in waivers[:MOST_WAIVERS]]
+    own = plane.ledger.find(subjects=[f"finding:{id}"], limit=50)
+    return sorted((*own, *granted), key=lambda event: event.id, reverse=True)
 
 
 def _open(asked: PageRequest, *, service: str) -> list[Finding]:

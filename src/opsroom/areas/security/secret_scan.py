@@ -32,22 +32,22 @@ def scan_secrets(
     *,
     fingerprint: Callable[[str], str],
     hide: Callable[[str], None],
+    redact: Callable[[str], str] = str,
     cancelled: Callable[[], bool],
 ) -> Result:
     """What the files under `path` hold. `fingerprint` makes of a value what may be kept of it; `hide` is told every value that
-    could be seen elsewhere. Over the limits the rest is unchecked. ActionFailed: no such folder, or the run was cancelled."""
+    could be seen elsewhere, and `redact` then takes them out of names and paths. Over the limits the rest is unchecked. ActionFailed: no such folder, or the run was cancelled."""
     with open_folder(workspace, path):
         lines = _lines(workspace, path, cancelled)
-    found: list[Found] = []
-    unchecked = [
-        Unchecked(what=line["unchecked"]["what"], why=line["unchecked"]["why"]) for line in lines if "unchecked" in line
-    ]
     hits = [line["hit"] for line in lines if "hit" in line]
-    for hit in hits[:MOST_HITS]:
-        for piece in _pieces(hit):
-            if worth_hiding(piece):
-                hide(piece)
-        found.append(_found(hit, fingerprint(hit["value"])))
+    for piece in (piece for hit in hits for piece in _pieces(hit) if worth_hiding(piece)):
+        hide(piece)
+    unchecked = [
+        Unchecked(what=redact(line["unchecked"]["what"]), why=line["unchecked"]["why"])
+        for line in lines
+        if "unchecked" in line
+    ]
+    found = [_found(hit, fingerprint(hit["value"]), redact) for hit in hits[:MOST_HITS]]
     if len(hits) > MOST_HITS:
         unchecked.append(
             Unchecked(what=EVERYTHING, why=f"{len(hits)} hits, of which {MOST_HITS} are kept; mend these first")
@@ -74,10 +74,11 @@ def _pieces(hit: Mapping[str, Any]) -> list[str]:
     return [value, *(value[at : at + width] for width in (64, 70) for at in range(0, len(value), width))]
 
 
-def _found(hit: Mapping[str, Any], fingerprint: str) -> Found:
+def _found(hit: Mapping[str, Any], fingerprint: str, redact: Callable[[str], str]) -> Found:
+    path = redact(hit["path"])
     return Found(
-        fingerprint=fingerprint, rule=hit["rule"], severity=hit["severity"], title=hit["title"],
-        places=(f"{hit['path']}:{hit['line']}",), covers=(hit["path"],),
+        fingerprint=fingerprint, rule=hit["rule"], severity=hit["severity"], title=redact(hit["title"]),
+        places=(f"{path}:{hit['line']}",), covers=(path,),
         fix="revoke it where it was issued, then take it out of the repository and give it by a secret",
     )  # fmt: skip
 

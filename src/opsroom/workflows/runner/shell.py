@@ -22,6 +22,16 @@ from opsroom.workflows.runner.processes import kill_marked, sweep
 _LOOP = 'while read -r n; do ( . /proc/self/fd/4 ); echo "$n $?" >&3; times >&3; done'
 _LIFELINE = "( exec </dev/null >&- 2>&- 3>&- 4>&-; read -r x <&5; kill -s KILL -- -$$ ) & exec 5<&-; "
 """Outside a sandbox nothing else ends a job whose runner was killed: the end of file on the runner's pipe kills its group."""
+_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGCHLD,
+)
+"""Python ignores some of these, a runner others; a job finds them as any process does."""
 _CHUNK = 1 << 16
 _HIGH = 32
 """File descriptors are moved up to here first, so that placing one on 0 to 5 never overwrites another."""
@@ -99,7 +109,9 @@ class JobShell:
         actions += [(os.POSIX_SPAWN_DUP2, descriptor, descriptor) for descriptor in self._pass_fds]
         script = self._limits + ("exec 5<&-; " if self._before else _LIFELINE) + _LOOP
         command = [*self._before, "/bin/sh", "-c", script]
-        self._pid = os.posix_spawn(command[0], command, self._environment, file_actions=actions, setsid=True)
+        self._pid = os.posix_spawn(
+            command[0], command, self._environment, file_actions=actions, setsid=True, setsigdef=_SIGNALS
+        )
         for descriptor in (commands, output, control, lifeline):
             os.close(descriptor)
         self._pending = b""
