@@ -38,8 +38,8 @@ contracts: .venv/.ready-dev
 
 # Versions as they are pinned; run after editing the dependencies in pyproject.toml.
 lock: .venv/.ready
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --system-certs -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --system-certs -q --universal --python-version 3.11 --generate-hashes --no-header --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 .venv/.uv: bootstrap.lock
 	$(PYTHON) -c 'import sys; sys.exit("Opsroom needs Python 3.11 or newer, %s is %s; give another by make PYTHON=…" % (sys.executable, sys.version.split()[0]) if sys.version_info < (3, 11) else 0)'
@@ -48,12 +48,12 @@ lock: .venv/.ready
 	touch $@
 
 .venv/.ready: .venv/.uv requirements.lock pyproject.toml $(ASSETS)
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --reinstall-package opsroom --editable .
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --system-certs --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --system-certs --quiet --no-deps --reinstall-package opsroom --editable .
 	touch $@
 
 .venv/.ready-dev: .venv/.ready requirements-dev.lock
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --system-certs --quiet --require-hashes -r requirements-dev.lock
 	touch $@
 
 clean:

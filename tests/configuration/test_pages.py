@@ -62,7 +62,9 @@ def test_drift_offers_revert_adopt_and_accept(client: TestClient, room: Room) ->
     room.put("etc/motd", "changed by hand\n")
     room.look()
     text = page(client, "/configuration")
-    assert all(words in text for words in ("changed by hand", "Plan to put it back", "Adopt: commit it", "Accept for 30"))
+    assert all(
+        words in text for words in ("changed by hand", "Plan to put it back", "Adopt: commit it", "Accept for 30")
+    )
     assert "of here changed outside" in page(client, "/")
     back = {"target": "here", "paths": "etc/motd", "_back": "/configuration"}
     assert client.post("/verbs/plans.create", data=back).status_code == 303

@@ -40,7 +40,9 @@ def page(client: TestClient, path: str) -> str:
 
 def test_everything_opsroom_stands_on_is_on_one_page(client: TestClient, plane: Plane) -> None:
     text = page(client, "/infrastructure")
-    assert all(words in text for words in ("What expires when", "Runner ", "Machine ", "Connected tools", "git", "sqlite"))
+    assert all(
+        words in text for words in ("What expires when", "Runner ", "Machine ", "Connected tools", "git", "sqlite")
+    )
     with plane.store.begin() as tx:
         event = plane.ledger.record(tx, "catalog.changed", actor="system:catalog")
     observe(plane, event.id)

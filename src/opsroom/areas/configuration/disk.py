@@ -23,6 +23,9 @@ class Disk:
     def set_mode(self, descriptor: int, mode: int) -> None:
         os.fchmod(descriptor, mode)
 
+    def set_owner(self, descriptor: int, user: int, group: int) -> None:
+        os.fchown(descriptor, user, group)
+
     def flush(self, descriptor: int) -> None:
         os.fsync(descriptor)
 

@@ -33,6 +33,7 @@ class FolderWriter:
                 left = memoryview(data)
                 while left:
                     left = left[self._disk.write(descriptor, bytes(left[: 1 << 20])) :]
+                self._keep_owner(parent, name, descriptor)
                 self._disk.set_mode(descriptor, mode)
                 self._disk.flush(descriptor)
             finally:
@@ -73,6 +74,16 @@ class FolderWriter:
                 raise
             self._disk.make_folder(part, folder=here)
             return self._disk.open(part, FOLDER, folder=here)
+
+    def _keep_owner(self, parent: int, name: str, descriptor: int) -> None:
+        """A file stays its owner's; where this user may not give it away, it is not written at all."""
+        try:
+            before = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        own = os.fstat(descriptor)
+        if (before.st_uid, before.st_gid) != (own.st_uid, own.st_gid):
+            self._disk.set_owner(descriptor, before.st_uid, before.st_gid)
 
     def _forget(self, parent: int, name: str) -> None:
         try:
