@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from configuration_room import FILE, HOST, MOTD, Room
+from configuration_room import HOST, MOTD, Room
 
 from opsroom.areas.configuration import operations as o
 from opsroom.areas.configuration.drift import sweep
@@ -154,26 +154,3 @@ def test_files_that_nobody_manages_are_told_where_the_host_asks_for_it(room: Roo
     assert [(one.path, one.state) for one in o.list_configurations(room.call)] == [
         ("etc/motd", "not applied"), ("etc/other", "unmanaged")
     ]  # fmt: skip
-
-
-def test_an_unchanged_file_is_not_read_again(room: Room) -> None:
-    import os
-
-    from opsroom.areas.configuration.disk import Disk
-    from opsroom.areas.configuration.drift import statuses
-    from opsroom.areas.configuration.wanted import target_of
-
-    reads = []
-
-    class Counting(Disk):
-        def read(self, descriptor: int, size: int) -> bytes:
-            reads.append(descriptor)
-            return super().read(descriptor, size)
-
-    room.offer({"opsroom/hosts.yaml": HOST + MOTD + FILE.replace("NAME", "x").replace("PATH", "x") + "  content: y\n"})
-    file = room.put("etc/motd", "Welcome.\n")
-    os.utime(file, (1_700_000_000, 1_700_000_000))
-    target = target_of(room.plane, "here")
-    # The time of the last change of an inode cannot be set back, so the first looks come too early to be trusted.
-    assert [one.state for one in statuses(room.plane, target, disk=Counting())] == ["in sync", "not applied"]
-    assert len(reads) == 2

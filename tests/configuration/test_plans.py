@@ -198,10 +198,9 @@ def test_binary_files_are_compared_by_digest(room: Room) -> None:
 
 
 def test_a_disk_that_refuses_is_told_and_the_plan_goes_on_later(room: Room) -> None:
-    room.put("bin", "a file where a folder must be")
+    room.folder.mkdir()
     room.offer({**OPS, "opsroom/hosts.yaml": HOST + MOTD})
     plan = o.create_plan(room.call, target="here")
-    room.folder.chmod(0o755)
     etc = room.folder / "etc"
     etc.write_text("in the way")
     with pytest.raises((Conflict, Unavailable)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from security_room import Room, build_room
 
 from opsroom.kernel.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'state.sqlite'}")
-    yield made
-    made.close()
 
 
 @pytest.fixture

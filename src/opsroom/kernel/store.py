@@ -160,7 +160,9 @@ class Store:
             yield
             return
         if self._writer == threading.get_ident():
-            raise RuntimeError("this thread already has a write transaction open; pass its tx on instead of beginning another")
+            raise RuntimeError(
+                "this thread already has a write transaction open; pass its tx on instead of beginning another"
+            )
         with self._writing:
             self._writer = threading.get_ident()
             try:

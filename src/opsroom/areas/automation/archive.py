@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from opsroom.kernel.archives import extract_member
 from opsroom.kernel.blobs import Blobs
 from opsroom.kernel.clock import SystemClock
 from opsroom.kernel.errors import Invalid
@@ -92,7 +93,7 @@ def restore(archive: IO[bytes], into: Path) -> dict[str, Any]:
             while member := tar.next():
                 if member.name not in manifest["members"] or member.name in unpacked:
                     raise Invalid(f"the backup is damaged: {member.name} is not in its manifest")
-                tar.extract(member, into, filter="data")
+                extract_member(tar, member, into)
                 unpacked.add(member.name)
     except (tarfile.TarError, EOFError) as error:
         raise Invalid(f"the backup cannot be read: {error}") from None

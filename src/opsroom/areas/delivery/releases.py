@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opsroom.kernel.archives import extract
 from opsroom.kernel.errors import Invalid
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def unpack(plane: Plane, digest: str) -> Path:
     try:
         with plane.blobs.open(digest) as blob, tarfile.open(fileobj=blob) as tar:
             _check_size(tar, digest)
-            tar.extractall(partial, filter="data")
+            extract(tar, partial)
         _put_in_place(partial, folder)
     except (tarfile.TarError, EOFError) as error:
         raise Invalid(f"artefact {digest[:19]} is no tar file that can be unpacked: {error}") from None

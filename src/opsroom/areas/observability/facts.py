@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from opsroom.areas.observability import signals
 from opsroom.areas.observability import slo_store as rows
 from opsroom.areas.observability.model import SloRow
+from opsroom.areas.observability.recent import recent
 from opsroom.contracts.facts import Answer, Budget, BudgetLeft, HealthOf, Signals
 from opsroom.kernel.errors import UserError
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from opsroom.contracts.plane import Plane
+    from opsroom.telemetry.port import Points
 
 OLD = timedelta(minutes=2)
 """A figure that was not made again for this long is unknown."""
+RECENT_SECONDS = 2.0
 
 
 def budget_left(plane: Plane, question: BudgetLeft) -> Answer[tuple[Budget, ...]]:
@@ -61,17 +64,42 @@ def health_of(plane: Plane, question: HealthOf) -> Answer[Signals]:
     now = plane.clock.now()
     place = (question.service, question.environment)
     try:
-        rate = _value(plane, signals.rate(*place, by="service").query)
-        errors = _value(plane, signals.error_share(*place, by="service").query) if rate is not None else None
-        p95 = _value(plane, signals.p95(*place, by="service").query)
+        found = _signals_of(plane, *place) if not question.environment else _signals_everywhere(plane).get(place)
     except UserError as error:
         return Answer(value=None, unknown=str(error), at=now)
-    if rate is None and p95 is None:
+    if found is None or (found.rate is None and found.p95_seconds is None):
         where = f" in {question.environment}" if question.environment else ""
         return Answer(value=None, unknown=f"no HTTP metrics of {question.service}{where} in the last minute", at=now)
-    return Answer(value=Signals(rate=rate, error_share=errors, p95_seconds=p95), at=now)
+    return Answer(value=found, at=now)
 
 
-def _value(plane: Plane, query: str) -> float | None:
-    value = plane.telemetry.query(query, plane.clock.now().timestamp()).value
+def _signals_everywhere(plane: Plane) -> dict[tuple[str, str], Signals]:
+    """The signals of every place, in two questions however many services a page shows."""
+
+    def look() -> dict[tuple[str, str], Signals]:
+        at = plane.clock.now().timestamp()
+        by_place: dict[tuple[str, str], list[Points]] = {}
+        for one in plane.telemetry.query(signals.requests_by_code(), at).series:
+            named = dict(one.labels)
+            by_place.setdefault((named.get("service", ""), named.get("environment", "")), []).append(one)
+        p95 = plane.telemetry.query(signals.p95("", by="service, environment").query, at).by("service", "environment")
+        found = {}
+        for place in {*by_place, *p95}:
+            rate, errors = signals.rate_and_errors(by_place.get((place[0], place[1]), ()))
+            found[place[0], place[1]] = Signals(rate=rate, error_share=errors, p95_seconds=_finite(p95.get(place)))
+        return found
+
+    return recent(plane, "signals", RECENT_SECONDS, look)
+
+
+def _signals_of(plane: Plane, service: str, environment: str) -> Signals:
+    at = plane.clock.now().timestamp()
+    rate, errors = signals.rate_and_errors(
+        plane.telemetry.query(f"sum by (code) ({signals.requests_by_code(service, environment)})", at).series
+    )
+    p95 = plane.telemetry.query(signals.p95(service, environment, by="service").query, at).value
+    return Signals(rate=rate, error_share=errors, p95_seconds=_finite(p95))
+
+
+def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from opsroom.telemetry.port import Points
 from opsroom.telemetry.promql.numbers import format_number
 
 
@@ -52,6 +55,23 @@ def p95(
     buckets = f"rate(http_request_duration_seconds_bucket{{{matchers(service, environment)}}}[{window}])"
     query = f"histogram_quantile({format_number(share)}, sum by (le, {by}) ({buckets}))"
     return Signal("p95", query, "s", f"{{{{{by}}}}}")
+
+
+def requests_by_code(service: str = "", environment: str = "", *, window: str = "1m") -> str:
+    """Requests a second of each place by status: one question for rate and error share."""
+    return (
+        f"sum by (service, environment, code) (rate(http_requests_total{{{matchers(service, environment)}}}[{window}]))"
+    )
+
+
+def rate_and_errors(series: Iterable[Points]) -> tuple[float | None, float | None]:
+    """Rate and error share from the series of one place of `requests_by_code`; None: no samples, or no requests to have a share of."""
+    rates = [(dict(one.labels).get("code", ""), one.latest) for one in series if math.isfinite(one.latest)]
+    if not rates:
+        return None, None
+    total = sum(rate for _, rate in rates)
+    failed = sum(rate for code, rate in rates if len(code) == 3 and code.startswith("5"))
+    return total, failed / total if total > 0 else None
 
 
 def _escaped(value: str) -> str:

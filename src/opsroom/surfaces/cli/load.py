@@ -52,8 +52,11 @@ def load(test: str, environment: str, duration: float) -> None:
 class Reporter:
     """Keeps windows until the server has taken them. `post(body)` raises a UserError while it cannot; `fault` is the last one's words."""
 
-    def __init__(self, post: Callable[[Mapping[str, Any]], Any], head: Mapping[str, Any]) -> None:
+    def __init__(
+        self, post: Callable[[Mapping[str, Any]], Any], head: Mapping[str, Any], *, every: float = REPORT_SECONDS
+    ) -> None:
         self.fault = ""
+        self._every = every
         self._post = post
         self._head = head
         self._kept: list[Mapping[str, Any]] = []
@@ -80,10 +83,10 @@ class Reporter:
         return len(self._kept) + self._dropped
 
     def _work(self) -> None:
-        while not self._done.wait(REPORT_SECONDS):
+        while not self._done.wait(self._every):
             self._send_all(ended=False)
         while not self._send_all(ended=True) and time.monotonic() < self._ends:
-            time.sleep(min(REPORT_SECONDS, max(0.0, self._ends - time.monotonic())))
+            time.sleep(min(self._every, max(0.0, self._ends - time.monotonic())))
 
     def _send_all(self, *, ended: bool) -> bool:
         """Sends what is kept; False where the server did not take it. `ended`: the last of it says so."""

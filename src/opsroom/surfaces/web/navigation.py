@@ -1,4 +1,4 @@
-"""The menu, its keys and icons, and the way a page sits in it."""
+"""The menu in its groups, its keys and icons, and the way a page sits in it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,48 @@ if TYPE_CHECKING:
 ICONS = {
     "/": "layout-dashboard", "/services": "boxes", "/changes": "history", "/runs": "play", "/deployments": "rocket",
     "/explore": "chart-line", "/alerts": "bell", "/incidents": "siren", "/tasks": "terminal", "/backups": "archive",
-    "/catalog": "book-open", "/dora": "trending-up", "/inventory": "server", "/security": "shield", "/findings": "shield-alert",
-    "/configuration": "sliders-horizontal", "/drift": "git-compare", "/performance": "activity", "/loadtests": "zap",
-    "/costs": "coins", "/cost": "coins", "/docs": "file-text", "/documentation": "file-text", "/on-call": "phone",
-    "/automation": "repeat", "/collaboration": "users", "/infrastructure": "server", "/workflows": "workflow",
-    "/schedules": "alarm-clock", "/secrets": "key", "/people": "user", "/targets": "radar", "/compliance": "clipboard-check",
+    "/dora": "trending-up", "/security": "shield", "/configuration": "sliders-horizontal", "/performance": "activity",
+    "/costs": "coins", "/docs": "book-open", "/on-call": "phone", "/infrastructure": "server", "/workflows": "workflow",
+    "/schedules": "alarm-clock", "/targets": "radar", "/environments": "layers", "/artifacts": "package",
+    "/repositories": "git-branch", "/slos": "target", "/teams": "users",
 }  # fmt: skip
 """The icon of a menu entry by its path; the rest have a circle."""
+
+GROUPS = (
+    ("/", "/services", "/changes"),
+    ("/runs", "/deployments", "/tasks"),
+    ("/explore", "/alerts", "/incidents"),
+    ("/security", "/configuration", "/infrastructure"),
+    ("/performance", "/costs", "/docs", "/teams"),
+)
+"""What stands together in the menu; pages that no group names come last."""
+
+PARENTS = {
+    "/workflows": "/runs", "/artifacts": "/runs", "/repositories": "/runs", "/environments": "/deployments",
+    "/schedules": "/tasks", "/backups": "/tasks", "/slos": "/alerts", "/targets": "/alerts", "/on-call": "/incidents",
+    "/dora": "/teams",
+}  # fmt: skip
+"""Entries of the second level, shown only while the reader is in the section of their parent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A line of the menu. `key` is pressed after `g` ("" : none)."""
+    """A line of the menu. `key` is pressed after `g` ("" : none); `parent` is the path of the entry it stands under ("" : none)."""
 
     path: str
     words: str
     key: str
     icon: str
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """An entry of the first level, the entries under it, and whether the page at hand is in one of them."""
+
+    entry: Entry
+    under: tuple[Entry, ...]
+    open: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +75,26 @@ def menu(pages: Iterable[PageDeclaration]) -> tuple[Entry, ...]:
             raise ValueError(f"{page.path} and {taken[page.key]} both want the keys g {page.key}; give one another key")
         if page.key:
             taken[page.key] = page.path
-        entries.append(Entry(path=page.path, words=page.nav, key=page.key, icon=ICONS.get(page.path, "circle")))
+        icon, parent = ICONS.get(page.path, "circle"), PARENTS.get(page.path, "")
+        entries.append(Entry(path=page.path, words=page.nav, key=page.key, icon=icon, parent=parent))
     return tuple(entries)
+
+
+def grouped(entries: Sequence[Entry], current: Entry | None) -> tuple[tuple[Section, ...], ...]:
+    """The menu as it is drawn: groups of sections; an entry whose parent is not there is a section of its own."""
+    paths = {one.path for one in entries}
+    top = [one for one in entries if one.parent not in paths]
+    here = (current.parent if current.parent in paths else current.path) if current else ""
+    named = {path for group in GROUPS for path in group}
+    rest = tuple(one.path for one in top if one.path not in named)
+    by_path = {
+        one.path: Section(
+            entry=one, under=tuple(sub for sub in entries if sub.parent == one.path), open=one.path == here
+        )
+        for one in top
+    }
+    groups = (tuple(by_path[path] for path in group if path in by_path) for group in (*GROUPS, rest))
+    return tuple(group for group in groups if group)
 
 
 def current(entries: Sequence[Entry], path: str) -> Entry | None:
@@ -61,8 +104,9 @@ def current(entries: Sequence[Entry], path: str) -> Entry | None:
 
 
 def crumbs(entries: Sequence[Entry], path: str, title: str) -> tuple[Crumb, ...]:
-    """Where the page is: its menu entry, then itself."""
+    """Where the page is: its section, its menu entry, then itself."""
     entry = current(entries, path)
-    if entry is None or entry.path == path:
-        return (Crumb(words=title),)
-    return (Crumb(words=entry.words, path=entry.path), Crumb(words=title))
+    above = [one for one in entries if entry is not None and one.path == entry.parent]
+    if entry is not None and entry.path != path:
+        above.append(entry)
+    return (*(Crumb(words=one.words, path=one.path) for one in above), Crumb(words=title))

@@ -8,6 +8,7 @@ from typing import Any
 from opsroom.areas.observability import signals
 from opsroom.areas.observability.operations.logs import log_line, scoped
 from opsroom.areas.observability.pages.seen import telemetry_problem
+from opsroom.areas.observability.recent import recent
 from opsroom.contracts.pages import PageRequest, View
 from opsroom.kernel.errors import UserError
 from opsroom.telemetry.port import LogCount, Metadata
@@ -15,6 +16,9 @@ from opsroom.telemetry.port import LogCount, Metadata
 BUCKETS = 60
 LINES = 100
 COMPLETIONS = 600
+NAMES_SECONDS = 20.0
+NAMES_BACK = 3600.0
+"""How far back metrics are offered."""
 LEVELS = ("critical", "error", "warning", "info", "debug", "")
 COLOURS = {"critical": "failed", "error": "failed", "warning": "waiting"}
 
@@ -26,7 +30,8 @@ def explore(asked: PageRequest) -> View:
     problem = telemetry_problem(asked)
     values: dict[str, Any] = {
         "metrics_query": query, "logs_query": search, "level": level, "problem": problem, "charts": _charts(asked, query),
-        "completions": [] if problem else _completions(asked), **_logs(asked, search, level),
+        "completions": [] if problem else recent(asked.call.plane, "names", NAMES_SECONDS, lambda: _completions(asked)),
+        **_logs(asked, search, level),
     }  # fmt: skip
     return View(
         template="observability/explore.html", values=values, title="Explore", api="/api/v1/metrics/range?query=up",
@@ -41,16 +46,16 @@ def _charts(asked: PageRequest, query: str) -> list[dict[str, Any]]:
     shown = (signals.rate(*place, by="service, environment"), signals.p95(*place, by="service, environment"))
     name = "{{service}} {{environment}}"
     return [
-        {"title": one.title, "queries": [{"query": one.charted, "name": name}], "unit": one.unit, "height": 160, "help": one.query}
+        {"title": one.title, "queries": [{"query": one.charted, "name": name}], "unit": one.unit, "height": 120}
         for one in shown
     ]  # fmt: skip
 
 
 def _completions(asked: PageRequest) -> list[dict[str, str]]:
     """What the query bar offers: metric names, and for each kind of metric the expression people mean by it."""
-    scope, telemetry = asked.scope, asked.call.plane.telemetry
+    telemetry, now = asked.call.plane.telemetry, asked.call.plane.clock.now().timestamp()
     try:
-        names = telemetry.label_values("__name__", [], scope.since.timestamp(), scope.until.timestamp())
+        names = telemetry.label_values("__name__", [], now - NAMES_BACK, now)
         told = {one.metric: one for one in telemetry.metadata()}
     except UserError:
         return []

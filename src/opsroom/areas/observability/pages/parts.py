@@ -14,6 +14,7 @@ from opsroom.areas.observability.model import AlertRow
 from opsroom.areas.observability.operations.slos import SloView, slo_views
 from opsroom.areas.observability.operations.targets import target_views
 from opsroom.areas.observability.pages.seen import seen, telemetry_problem
+from opsroom.areas.observability.recent import recent
 from opsroom.contracts.facts import HealthOf, OpenIncidents
 from opsroom.contracts.pages import PageRequest, View
 from opsroom.contracts.plane import Plane
@@ -26,6 +27,7 @@ AROUND = timedelta(minutes=5)
 SETTLING = timedelta(seconds=15)
 """A window that begins this long after the switch holds samples of the new version alone."""
 STEP_SECONDS = 5.0
+FRESH_SECONDS, KEPT_SECONDS = 5.0, 86_400.0
 
 
 def wrong(asked: PageRequest) -> View | None:
@@ -108,38 +110,50 @@ def around_deployment(asked: PageRequest) -> View | None:
     """Rate, error share and p95 in the minutes before a deployment and those after it, and p95 of each version as a chart."""
     plane = asked.call.plane
     told = plane.ledger.find(
-        types=["deployment."], subjects=[f"deployment:{asked.params['id']}"], newest_first=False, limit=20
+        types=["deployment.finished"], subjects=[f"deployment:{asked.params['id']}"], newest_first=False, limit=1
     )
-    ended = next((one for one in told if one.type == "deployment.finished"), None)
-    if ended is None:
+    if not told:
         return None
-    place = ended.subject("service"), ended.subject("environment")
-    until = min(plane.clock.now(), ended.time + AROUND, _next(plane, *place, ended.time))
+    ended, place = told[0].time, (told[0].subject("service"), told[0].subject("environment"))
+    until = min(plane.clock.now(), ended + AROUND, _next(plane, *place, ended))
+    # What is past does not change any more.
+    good_for = FRESH_SECONDS if until == plane.clock.now() else KEPT_SECONDS
     try:
-        compared = [_compared(plane, one, place, ended.time, until) for one in ("rate", "error_share", "p95")]
-        chart = _p95_chart(plane, place, ended.time, until)
+        compared, chart = recent(
+            plane, ("around", asked.params["id"], good_for), good_for,
+            lambda: (_compared(plane, place, ended, until), _p95_chart(plane, place, ended, until)),
+        )  # fmt: skip
     except UserError as error:
         return View(template="observability/around.html", values={"compared": [], "chart": None, "unknown": str(error)})
-    unknown = (
-        "" if any(one.before is not None or one.after is not None for one in compared) else "no HTTP metrics around it"
-    )
-    values = {"compared": compared, "chart": chart, "unknown": unknown, "seconds": (until - ended.time).total_seconds()}
+    known = any(one.before is not None or one.after is not None for one in compared)
+    values = {
+        "compared": compared, "chart": chart, "unknown": "" if known else "no HTTP metrics around it",
+        "seconds": (until - ended).total_seconds(),
+    }  # fmt: skip
     return View(template="observability/around.html", values=values)
 
 
-def _compared(plane: Plane, what: str, place: tuple[str, str], at: datetime, until: datetime) -> Compared:
-    begins = at + SETTLING
-    seconds = (until - begins).total_seconds()
-    before = _figure(plane, what, place, at, AROUND.total_seconds())
-    after = _figure(plane, what, place, until, seconds) if seconds >= STEP_SECONDS else None
-    signal = getattr(signals, what)(*place)
-    return Compared(title=signal.title, unit=signal.unit, before=before, after=after)
+def _compared(plane: Plane, place: tuple[str, str], at: datetime, until: datetime) -> list[Compared]:
+    seconds = (until - at - SETTLING).total_seconds()
+    before = _figures(plane, place, at, AROUND.total_seconds())
+    after = _figures(plane, place, until, seconds) if seconds >= STEP_SECONDS else (None, None, None)
+    kinds = (signals.rate(*place), signals.error_share(*place), signals.p95(*place))
+    return [
+        Compared(title=kind.title, unit=kind.unit, before=one, after=two)
+        for kind, one, two in zip(kinds, before, after, strict=True)
+    ]
 
 
-def _figure(plane: Plane, what: str, place: tuple[str, str], at: datetime, seconds: float) -> float | None:
-    signal = getattr(signals, what)(*place, window=f"{round(seconds)}s", by="service")
-    value = plane.telemetry.query(signal.query, at.timestamp()).value
-    return value if value is not None and math.isfinite(value) else None
+def _figures(
+    plane: Plane, place: tuple[str, str], at: datetime, seconds: float
+) -> tuple[float | None, float | None, float | None]:
+    """Rate, error share and p95 over the seconds before a moment."""
+    window, when = f"{round(seconds)}s", at.timestamp()
+    rate, errors = signals.rate_and_errors(
+        plane.telemetry.query(signals.requests_by_code(*place, window=window), when).series
+    )
+    p95 = plane.telemetry.query(signals.p95(*place, window=window, by="service").query, when).value
+    return rate, errors, p95 if p95 is not None and math.isfinite(p95) else None
 
 
 def _p95_chart(plane: Plane, place: tuple[str, str], at: datetime, until: datetime) -> dict[str, Any] | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
+from opsroom.areas.observability.recent import recent
 from opsroom.contracts.facts import OwnerOf
 from opsroom.contracts.pages import PageRequest
 from opsroom.kernel.actors import Resource
+
+HEALTH_SECONDS = 1.0
 
 
 class Placed(Protocol):
@@ -44,7 +47,8 @@ def seen(asked: PageRequest, found: Iterable[P]) -> list[P]:
 
 def telemetry_problem(asked: PageRequest) -> str:
     """Why what a page says of now may not be known; "" : telemetry answers."""
-    health = asked.call.plane.telemetry.health()
+    plane = asked.call.plane
+    health = recent(plane, "health", HEALTH_SECONDS, plane.telemetry.health)
     if health.state in ("up", "idle") and not health.reason:
         return ""
     return f"Telemetry is {health.state}{': ' + health.reason if health.reason else ''}."
