@@ -82,6 +82,7 @@ def test_explore_shows_metrics_above_logs(scene: Scene, page: TestClient) -> Non
     assert 'value="up == 0"' in asked and 'id="chart-result"' in asked
     assert 'service:"storefront" AND (level:error) AND level:"error"' in scene.telemetry.asked
     scene.telemetry.down = True
+    scene.clock.advance(5)
     away = text(page, "/explore")
     assert "Telemetry is down: it does not answer." in away and "unknown, not absent" in away
 
@@ -99,6 +100,7 @@ def test_alerts_and_one_alert(scene: Scene, page: TestClient) -> None:
     assert "is over after" in over and "Silence for" not in over
     assert "alert &#39;Nope&#39; does not exist" in text(page, "/alerts/Nope", 404)
     scene.telemetry.down = True
+    scene.clock.advance(5)
     assert "nothing fires and nothing ends until it does" in text(page, "/alerts")
 
 
@@ -186,6 +188,7 @@ def test_before_and_after_a_deployment(scene: Scene) -> None:
     assert [one["name"] for one in view.values["chart"]["series"]] == ["v1", "v2"]
     assert around_deployment(asked("dep_none")) is None
     scene.telemetry.down = True
+    scene.clock.advance(5)
     away = around_deployment(asked("dep_v2"))
     assert away is not None and away.values["unknown"] == "telemetry is down"
 

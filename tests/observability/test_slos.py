@@ -225,7 +225,10 @@ def test_health_is_read_from_http_metrics(scene: Scene) -> None:
     assert signals is not None and signals.rate is not None and signals.p95_seconds is not None
     assert signals.error_share == 0.0 and 0.1 < signals.p95_seconds < 0.25 and signals.rate > 4
     assert "no HTTP metrics of inventory in production" in scene.plane.ask(HealthOf("inventory", "production")).unknown
+    whole = scene.plane.ask(HealthOf("storefront", "")).value
+    assert whole is not None and whole.rate == signals.rate and whole.p95_seconds == signals.p95_seconds
     scene.telemetry.down = True
+    scene.clock.advance(5)
     assert scene.plane.ask(HealthOf("storefront", "production")).unknown == "telemetry is down"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from opsroom.surfaces.web import formats
 from opsroom.surfaces.web.ansi import to_html, to_text
 from opsroom.surfaces.web.diffs import diff_of, parse_diff
-from opsroom.surfaces.web.graph import NODE_HEIGHT, NODE_WIDTH, GraphJob, layout
+from opsroom.surfaces.web.graph import GraphJob, layout
 from opsroom.surfaces.web.live import as_types, matches
 from opsroom.surfaces.web.logs import failing_line, log_rows
 from opsroom.surfaces.web.parts import bars, column, sort_rows, sparkline, state_of
@@ -64,6 +64,8 @@ def test_short_ids():
     assert formats.short("3f2a1c9d4e5f60718293a4b5c6d7e8f901234567") == "3f2a1c9"
     assert formats.short("sha256:" + "ab" * 32) == "abababababab"
     assert formats.short("storefront") == "storefront"
+    assert formats.short("run_01m83kk5281bdbnj3nmprt") == "…3nmprt"
+    assert formats.shas(f"storefront {'3f2a1c9d4e5f6071' * 2}{'8293a4b5'} #3") == "storefront 3f2a1c9d4e5f #3"
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True), st.sampled_from(["", "s", "%"]))
@@ -113,7 +115,7 @@ def test_jobs_do_not_overlap_and_edges_run_forward(jobs):
     places = {(node.x, node.y) for node in drawn.nodes}
     assert len(places) == len(jobs)
     for node in drawn.nodes:
-        assert node.x + NODE_WIDTH <= drawn.width and node.y + NODE_HEIGHT <= drawn.height
+        assert node.x + drawn.node_width <= drawn.width and node.y + drawn.node_height <= drawn.height
 
 
 def test_a_chain_has_a_column_for_each():

@@ -153,7 +153,7 @@ def test_sigterm_cancels_and_always_steps_still_run(order: Any) -> None:
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert (folder / "workspace" / "status").read_text() == "cancelled\n"
     assert not (folder / "workspace" / "never").exists()
     assert [step["conclusion"] for step in events(folder, "step.finished")] == ["cancelled", "success", "skipped"]

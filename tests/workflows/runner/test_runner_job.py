@@ -286,7 +286,8 @@ def test_cancellation(run: Run, heard: Any) -> None:
         runner={"cancellation": cancellation},
     )
     assert [step["conclusion"] for step in said.steps.values()] == ["cancelled", "skipped", "success"]
-    assert said.out == "working\ntidy cancelled"
+    # The signal may come before `sleep` is there to get it; the shell then waits, and says how the next signal ended it.
+    assert said.out.replace("Terminated\n", "") == "working\ntidy cancelled"
     assert said.end["conclusion"] == "cancelled"
 
 

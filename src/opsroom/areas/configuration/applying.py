@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opsroom.contracts.plane import Plane
 
 LEASE_SECONDS = 20.0
+RENEW_SECONDS = 5.0
 _DONE = {"create": "created", "update": "changed", "delete": "deleted"}
 _lock = threading.Lock()
 
@@ -85,7 +86,7 @@ def _is_wanted(plane: Plane, change: Change, wanted: Wanted | None) -> bool:
 @contextmanager
 def _alone(plane: Plane, stored: StoredPlan) -> Iterator[None]:
     """One apply of a target at a time. The lease is held by the plan, so a plan that was cut off can be taken up at once."""
-    name = f"configuration.apply:{stored.plan.target}"
+    name = _lease(stored)
     if not _lock.acquire(timeout=LEASE_SECONDS):
         raise Conflict(f"another plan of {stored.plan.target} is being applied; try again when it is done")
     try:
@@ -110,6 +111,7 @@ class _Work:
         self._disk = disk
         self._writer = FolderWriter(target.folder, disk=disk)
         self._now: Mapping[str, Any] = {}
+        self._leased = plane.clock.monotonic()
         self._wanted = wanted_of(plane.catalogs.current(), target.name)
 
     def read(self, change: Change) -> Mapping[str, Any] | None:
@@ -129,6 +131,7 @@ class _Work:
             self._writer.put(change.name, wanted.data, int(wanted.state.mode, 8))
 
     def done(self, change: Change) -> None:
+        self._go_on()
         plane, stored, wanted = self._plane, self._stored, self._wanted[change.name]
         with plane.store.begin() as tx:
             event = plane.ledger.record(
@@ -141,9 +144,20 @@ class _Work:
             known = Known(mark=wanted.mark, commit=stored.plan.commit, event=event.id, at=plane.clock.now())
             rows.keep_object(tx, self._target.name, change.name, known)
 
+    def _go_on(self) -> None:
+        """Keeps the target for this plan while it takes its time."""
+        if self._plane.clock.monotonic() - self._leased > RENEW_SECONDS:
+            if not self._plane.queue.lease(_lease(self._stored), self._stored.id, LEASE_SECONDS):
+                raise Conflict(f"another plan of {self._target.name} took over; look at it, then plan again")
+            self._leased = self._plane.clock.monotonic()
+
     def _state(self, path: str) -> FileState | None:
         try:
             with reader_of(self._plane, self._target, disk=self._disk) as reader:
                 return reader.read(path)
         except Unreadable as error:
             raise Conflict(f"{path} on {self._target.name} is unknown now ({error}); nothing was done to it") from None
+
+
+def _lease(stored: StoredPlan) -> str:
+    return f"configuration.apply:{stored.plan.target}"

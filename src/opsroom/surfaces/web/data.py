@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from opsroom.kernel.errors import Invalid, UserError
+from opsroom.surfaces.web.sentences import person
 from opsroom.surfaces.web.sight import Sight
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class DataPages:
             "changes": [
                 {
                     "id": event.id, "time": event.time.timestamp(), "type": event.type, "shape": web.sentences.shape(event.type),
-                    "text": web.sentences.plain(event), "actor": event.actor, "href": f"/changes/{event.id}",
+                    "text": web.sentences.plain(event), "actor": person(event.actor), "href": f"/changes/{event.id}",
                 }
                 for event in found
                 if sight.sees(event)

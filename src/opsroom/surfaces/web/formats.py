@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 
 NOTHING = "–"
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
+_ID = re.compile(r"[a-z]{2,4}_[0-9a-z]{18,}")
+_SHA = re.compile(r"\b[0-9a-f]{40}\b")
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "CHF": "CHF "}
 
 
@@ -92,7 +95,12 @@ def short(text: str, length: int = 7) -> str:
         return rest[:12]
     if len(text) >= 40 and all(character in "0123456789abcdef" for character in text):
         return text[:length]
-    return text
+    return f"…{text[-6:]}" if _ID.fullmatch(text) else text
+
+
+def shas(text: str) -> str:
+    """Text in which whole commits are shortened to the 12 characters that versions have."""
+    return _SHA.sub(lambda found: found[0][:12], text)
 
 
 def plural(count: int, noun: str, many: str = "") -> str:

@@ -17,11 +17,14 @@ from opsroom.kernel.errors import Unauthenticated, UserError
 from opsroom.surfaces.api.endpoints import resource_of
 from opsroom.surfaces.web import navigation
 from opsroom.surfaces.web.catalogue import Catalogue
-from opsroom.surfaces.web.scope import RANGES, read_scope
+from opsroom.surfaces.web.formats import shas
+from opsroom.surfaces.web.scope import RANGES, default_since, read_scope
 from opsroom.surfaces.web.security import COOKIE, own_path
 from opsroom.surfaces.web.templates import Frame, Section, Templates
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -46,6 +49,7 @@ class Web:
     operations: Mapping[str, Derived]
     parts: Sequence[Part]
     entries: Sequence[navigation.Entry] = field(default_factory=tuple)
+    _born: datetime | None = None
 
     def answer(self, request: Request, page: PageDeclaration) -> Response:
         """The page for whoever asks; what goes wrong becomes a page of its own."""
@@ -67,8 +71,15 @@ class Web:
             raise Unauthenticated("nobody is signed in; `opsroom sign-in` makes a sign-in link")
         query = dict(request.query_params)
         call = Call(plane=self.plane, actor=actor)
-        scope = read_scope(query, self.plane.clock.now())
+        scope = read_scope(query, self.plane.clock.now(), self.default_since())
         return PageRequest(call=call, params=dict(request.path_params), query=query, scope=scope)
+
+    def default_since(self) -> str:
+        """The time a page is about where nobody chose one: a young installation has no hour to show yet."""
+        if self._born is None:
+            first = self.plane.ledger.find(limit=1, newest_first=False)
+            self._born = first[0].recorded if first else None
+        return default_since(self._born, self.plane.clock.now())
 
     def respond(
         self, request: Request, asked: PageRequest, view: View, *, fallback: str, status: int = 200
@@ -175,19 +186,22 @@ class Web:
         if actor is None:
             return None
         call = Call(plane=self.plane, actor=actor)
-        return PageRequest(call=call, params={}, query={}, scope=read_scope({}, self.plane.clock.now()))
+        return PageRequest(call=call, params={}, query={}, scope=read_scope({}, self.plane.clock.now(), self.default_since()))
 
     def _around(
         self, request: Request, asked: PageRequest, view: View, title: str, main: Markup, toast: Mapping[str, str]
     ) -> dict[str, Any]:
         catalogue = Catalogue(self.plane)
+        current = navigation.current(self.entries, request.url.path)
         return {
-            "title": title,
+            "title": shas(title),
             "main": main,
             "view": view,
             "entries": self.entries,
-            "current": navigation.current(self.entries, request.url.path),
-            "crumbs": navigation.crumbs(self.entries, request.url.path, title),
+            "menu": navigation.grouped(self.entries, current),
+            "current": current,
+            "default_since": self.default_since(),
+            "crumbs": navigation.crumbs(self.entries, request.url.path, shas(title)),
             "ranges": RANGES,
             "environments": catalogue.environments(),
             "services": catalogue.services(),

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NODE_WIDTH, NODE_HEIGHT = 188, 36
-COLUMN_GAP, ROW_GAP = 40, 12
+COMPACT_WIDTH, COMPACT_HEIGHT = 128, 46
+"""Where there are more columns than fit a page, the name stands above the time."""
+WIDE_COLUMNS = 4
+COLUMN_GAP, COMPACT_GAP, ROW_GAP = 40, 30, 12
 MARGIN = 4
 
 
@@ -40,7 +43,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """Nodes at their places, lines, the size of the whole and of one node."""
+    """Nodes at their places, lines, the size of the whole and of one node. `compact`: nodes are narrow and have two lines."""
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -48,6 +51,7 @@ class Graph:
     height: int
     node_width: int = NODE_WIDTH
     node_height: int = NODE_HEIGHT
+    compact: bool = False
 
 
 def layout(jobs: Sequence[GraphJob]) -> Graph:
@@ -63,9 +67,10 @@ def layout(jobs: Sequence[GraphJob]) -> Graph:
         column.sort(key=lambda job: _middle(job, row))
         for index, job in enumerate(column):
             row[job.id] = index
-    nodes = {job.id: _node(job, depth[job.id], index) for column in columns for index, job in enumerate(column)}
+    box = _Box() if len(columns) <= WIDE_COLUMNS else _Box(COMPACT_WIDTH, COMPACT_HEIGHT, COMPACT_GAP)
+    nodes = {job.id: box.node(job, depth[job.id], index) for column in columns for index, job in enumerate(column)}
     edges = [
-        Edge(path=_curve(nodes[need], nodes[job.id]), done=by_id[need].state in {"ok", "success"})
+        Edge(path=box.curve(nodes[need], nodes[job.id]), done=by_id[need].state in {"ok", "success"})
         for job in jobs
         for need in dict.fromkeys(job.needs)
         if need in nodes and need != job.id
@@ -74,9 +79,30 @@ def layout(jobs: Sequence[GraphJob]) -> Graph:
     return Graph(
         nodes=tuple(nodes.values()),
         edges=tuple(edges),
-        width=2 * MARGIN + len(columns) * (NODE_WIDTH + COLUMN_GAP) - (COLUMN_GAP if columns else 0),
-        height=2 * MARGIN + tallest * (NODE_HEIGHT + ROW_GAP) - (ROW_GAP if tallest else 0),
+        width=2 * MARGIN + len(columns) * (box.width + box.gap) - (box.gap if columns else 0),
+        height=2 * MARGIN + tallest * (box.height + ROW_GAP) - (ROW_GAP if tallest else 0),
+        node_width=box.width,
+        node_height=box.height,
+        compact=box.width == COMPACT_WIDTH,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """The size of every node, and the room between columns."""
+
+    width: int = NODE_WIDTH
+    height: int = NODE_HEIGHT
+    gap: int = COLUMN_GAP
+
+    def node(self, job: GraphJob, column: int, row: int) -> Node:
+        return Node(job=job, x=MARGIN + column * (self.width + self.gap), y=MARGIN + row * (self.height + ROW_GAP))
+
+    def curve(self, start: Node, end: Node) -> str:
+        x1, y1 = start.x + self.width, start.y + self.height // 2
+        x2, y2 = end.x, end.y + self.height // 2
+        bend = max(self.gap // 2, (x2 - x1) // 2) if x2 > x1 else self.gap
+        return f"M{x1},{y1}C{x1 + bend},{y1} {x2 - bend},{y2} {x2},{y2}"
 
 
 def _depths(by_id: dict[str, GraphJob]) -> dict[str, int]:
@@ -99,14 +125,3 @@ def _depths(by_id: dict[str, GraphJob]) -> dict[str, int]:
 def _middle(job: GraphJob, row: dict[str, float]) -> float:
     above = [row[need] for need in job.needs if need in row]
     return sum(above) / len(above) if above else 0.0
-
-
-def _node(job: GraphJob, column: int, index: int) -> Node:
-    return Node(job=job, x=MARGIN + column * (NODE_WIDTH + COLUMN_GAP), y=MARGIN + index * (NODE_HEIGHT + ROW_GAP))
-
-
-def _curve(start: Node, end: Node) -> str:
-    x1, y1 = start.x + NODE_WIDTH, start.y + NODE_HEIGHT // 2
-    x2, y2 = end.x, end.y + NODE_HEIGHT // 2
-    bend = max(20, (x2 - x1) // 2) if x2 > x1 else 40
-    return f"M{x1},{y1}C{x1 + bend},{y1} {x2 - bend},{y2} {x2},{y2}"

@@ -35,6 +35,9 @@ PARENTS = {
 }  # fmt: skip
 """Entries of the second level, shown only while the reader is in the section of their parent."""
 
+BELONGS = {"/plans": "/configuration"}
+"""Pages whose address does not begin with that of the entry they belong to."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -99,6 +102,7 @@ def grouped(entries: Sequence[Entry], current: Entry | None) -> tuple[tuple[Sect
 
 def current(entries: Sequence[Entry], path: str) -> Entry | None:
     """The entry the page at `path` belongs to: the longest that starts it."""
+    path = next((path.replace(own, of, 1) for own, of in BELONGS.items() if path.startswith(own + "/")), path)
     fitting = [one for one in entries if path == one.path or (one.path != "/" and path.startswith(one.path + "/"))]
     return max(fitting, key=lambda one: len(one.path), default=None)
 

@@ -16,6 +16,7 @@ DEFAULT_SINCE = "1h"
 RANGES = (
     ("5m", "Last 5 minutes"),
     ("15m", "Last 15 minutes"),
+    ("30m", "Last 30 minutes"),
     ("1h", "Last hour"),
     ("6h", "Last 6 hours"),
     ("24h", "Last 24 hours"),
@@ -27,10 +28,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST = timedelta(days=3660)
 
 
-def read_scope(query: Mapping[str, str], now: datetime) -> Scope:
-    """`since` and `until` are RFC 3339 or a time before now such as `15m`, `6h`, `7d`; without them the last hour. Error: Invalid."""
+def read_scope(query: Mapping[str, str], now: datetime, default: str = DEFAULT_SINCE) -> Scope:
+    """`since` and `until` are RFC 3339 or a time before now such as `15m`, `6h`, `7d`; without them `default` until now. Error: Invalid."""
     until = _moment("until", query.get("until", ""), now) or now
-    since = _moment("since", query.get("since", ""), now) or _moment("since", DEFAULT_SINCE, until) or now
+    since = _moment("since", query.get("since", ""), now) or _moment("since", default, until) or now
     if since >= until:
         raise Invalid(f"since={query.get('since', '')!r} is not before until={query.get('until', '')!r}; swap them")
     return Scope(
@@ -40,6 +41,13 @@ def read_scope(query: Mapping[str, str], now: datetime) -> Scope:
         service=query.get("service", ""),
         team=query.get("team", ""),
     )
+
+
+def default_since(born: datetime | None, now: datetime) -> str:
+    """The shortest of the ranges up to an hour that holds everything since `born`, when the first event was recorded."""
+    age = (now - born).total_seconds() if born else 0.0
+    short = (value for value, _ in RANGES if _seconds(value) >= age)
+    return next((value for value in short if _seconds(value) <= _seconds(DEFAULT_SINCE)), DEFAULT_SINCE)
 
 
 def scope_query(query: Mapping[str, str]) -> dict[str, str]:
@@ -57,6 +65,10 @@ def with_query(path: str, *queries: Mapping[str, object]) -> str:
     text = urlencode({key: value for key, value in merged.items() if value is not None and value != ""})
     joined = "&".join(part for part in (own, text) if part)
     return base + (f"?{joined}" if joined else "") + (f"#{fragment}" if fragment else "")
+
+
+def _seconds(span: str) -> int:
+    return int(span[:-1]) * _UNITS[span[-1]]
 
 
 def _moment(name: str, text: str, now: datetime) -> datetime | None:

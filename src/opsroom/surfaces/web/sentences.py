@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from opsroom.surfaces.web.formats import short
+from opsroom.surfaces.web.formats import shas, short
 
 if TYPE_CHECKING:
     from opsroom.contracts.events import EventType
@@ -97,8 +97,10 @@ def subject_text(subject: str) -> str:
 
 
 def person(actor: str) -> str:
-    """`person:maria` -> `maria`; `system:sealer` -> `sealer`; `run:…` stays told apart."""
+    """`person:maria` -> `maria`; `system:sealer` -> `sealer`; `run:run_01m8…` -> `a run`; other kinds stay told apart."""
     kind, _, name = actor.partition(":")
+    if kind == "run" and name:
+        return "a run"
     return name if kind in {"person", "system"} and name else actor
 
 
@@ -133,7 +135,7 @@ class _Subject:
 
 def _written(value: Any, format_spec: str) -> str:
     if isinstance(value, str) or value is None:
-        return short(str(value))
+        return shas(short(str(value)))
     if isinstance(value, int) and not isinstance(value, bool) and not format_spec:
         return f"{value:,}"
     return format(value, format_spec)

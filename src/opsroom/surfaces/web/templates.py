@@ -86,6 +86,7 @@ class Templates:
             size=formats.size,
             money=formats.money,
             short=formats.short,
+            shas=formats.shas,
             clock_time=formats.clock_time,
             person=person,
             subject_text=subject_text,

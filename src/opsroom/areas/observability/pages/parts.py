@@ -115,9 +115,10 @@ def around_deployment(asked: PageRequest) -> View | None:
     if not told:
         return None
     ended, place = told[0].time, (told[0].subject("service"), told[0].subject("environment"))
-    until = min(plane.clock.now(), ended + AROUND, _next(plane, *place, ended))
+    now = plane.clock.now()
+    until = min(now, ended + AROUND, _next(plane, *place, ended) or now)
     # What is past does not change any more.
-    good_for = FRESH_SECONDS if until == plane.clock.now() else KEPT_SECONDS
+    good_for = FRESH_SECONDS if until == now else KEPT_SECONDS
     try:
         compared, chart = recent(
             plane, ("around", asked.params["id"], good_for), good_for,
@@ -181,17 +182,13 @@ def _grid(points: Points, start: float, count: int) -> list[float | None]:
     return values
 
 
-def _next(plane: Plane, service: str, environment: str, at: datetime) -> datetime:
+def _next(plane: Plane, service: str, environment: str, at: datetime) -> datetime | None:
     """When the next deployment there finished: what came then is not of this one."""
-    subjects = [f"service:{service}", f"environment:{environment}"]
     later = plane.ledger.find(
-        types=["deployment.finished"],
-        subjects=subjects,
-        newest_first=False,
-        since=at + timedelta(microseconds=1),
-        limit=1,
-    )
-    return later[0].time if later else plane.clock.now()
+        types=["deployment.finished"], subjects=[f"service:{service}", f"environment:{environment}"],
+        since=at + timedelta(microseconds=1), newest_first=False, limit=1,
+    )  # fmt: skip
+    return later[0].time if later else None
 
 
 def _is_loose(plane: Plane, alert: AlertRow, held: set[tuple[str, str]]) -> bool:

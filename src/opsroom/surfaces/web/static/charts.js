@@ -185,15 +185,32 @@ function thresholds(plot, spec, colours) {
 }
 
 // ---- change marks ------------------------------------------------------------------------------------------------------
+const NEAR = 16, LINES_APART = 3, LISTED = 8;
+
+// Marks that would lie over each other become one with their number.
+function clusters(plot, marks) {
+  const { left, width } = plot.bbox, ratio = devicePixelRatio, found = [];
+  const placed = marks.map((mark) => ({ mark, x: plot.valToPos(mark.time, "x", true) })).filter(({ x }) => x >= left && x <= left + width).sort((a, b) => a.x - b.x);
+  for (const one of placed) {
+    const last = found.at(-1);
+    if (last && one.x - last[0].x < NEAR * ratio) last.push(one);
+    else found.push([one]);
+  }
+  return found.map((members) => ({ marks: members.map(({ mark }) => mark), lines: members.map(({ x }) => x), x: members.reduce((sum, { x }) => sum + x, 0) / members.length / ratio }));
+}
+
 function ticks(plot, state, body, colours) {
   const { ctx, bbox } = plot, ratio = devicePixelRatio;
-  const inside = state.marks.map((mark) => [mark, plot.valToPos(mark.time, "x", true)]).filter(([, x]) => x >= bbox.left && x <= bbox.left + bbox.width);
+  state.clusters = clusters(plot, state.marks);
   ctx.save();
   ctx.strokeStyle = colours.accent;
   ctx.globalAlpha = 0.55;
   ctx.lineWidth = ratio;
   ctx.setLineDash([2 * ratio, 3 * ratio]);
-  for (const [, x] of inside) {
+  let drawnAt = -Infinity;
+  for (const x of state.clusters.flatMap((one) => one.lines)) {
+    if (x - drawnAt < LINES_APART * ratio) continue;
+    drawnAt = x;
     ctx.beginPath();
     ctx.moveTo(Math.round(x), bbox.top);
     ctx.lineTo(Math.round(x), bbox.top + bbox.height);
@@ -203,20 +220,39 @@ function ticks(plot, state, body, colours) {
   body.querySelector(".chart-top")?.remove();
   const box = document.createElement("div");
   box.className = "chart-top";
-  for (const [mark, x] of inside) box.append(tick(mark, x / ratio, (bbox.top / ratio)));
+  for (const one of state.clusters) box.append(tick(one, bbox.top / ratio, body));
   body.append(box);
 }
 
-function tick(mark, left, top) {
-  const link = document.createElement("a");
+const said = (mark) => `${mark.text}, by ${mark.actor}`;
+
+function tick({ marks, x }, top, body) {
+  const link = document.createElement("a"), [first] = marks;
   link.className = "chart-mark";
-  link.href = mark.href;
-  link.title = `${mark.text}, by ${mark.actor}, ${new Date(mark.time * 1000).toLocaleTimeString()}`;
-  link.ariaLabel = link.title;
-  link.innerHTML = `<svg aria-hidden="true" viewBox="0 0 12 12"><use href="${document.body.dataset.static}states.svg#mark-${mark.shape}"></use></svg>`;
-  link.style.left = `${left}px`;
+  link.title = marks.slice(0, LISTED).map((mark) => `${new Date(mark.time * 1000).toLocaleTimeString([], { hour12: false })}  ${said(mark)}`).join("\n");
+  if (marks.length > 1) {
+    if (marks.length > LISTED) link.title += `\nand ${marks.length - LISTED} more`;
+    link.classList.add("several");
+    link.textContent = marks.length;
+    link.ariaLabel = `${marks.length} changes: ${marks.slice(0, LISTED).map(said).join("; ")}`;
+    link.href = between(body, first.time, marks.at(-1).time);
+  } else {
+    link.ariaLabel = link.title;
+    link.href = first.href;
+    link.innerHTML = `<svg aria-hidden="true" viewBox="0 0 12 12"><use href="${document.body.dataset.static}states.svg#mark-${first.shape}"></use></svg>`;
+  }
+  link.style.left = `${x}px`;
   link.style.top = `${Math.max(0, top - 8)}px`;
   return link;
+}
+
+function between(body, first, last) {
+  const url = new URL(body.closest("[data-changes-url]").dataset.changesUrl, location.href), at = (seconds) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+  url.pathname = "/changes";
+  url.searchParams.set("since", at(Math.floor(first)));
+  url.searchParams.set("until", at(Math.floor(last) + 1));
+  url.searchParams.set("only", "changes");
+  return url;
 }
 
 // ---- the card on hover -------------------------------------------------------------------------------------------------
@@ -232,12 +268,14 @@ function card(plot, state, body, colour) {
   box.append(at);
   const rows = state.told.series.map((one, index) => ({ name: one.name, value: one.values[idx], css: colour(index), index }));
   rows.filter((row) => !state.hidden.has(row.index)).sort((a, b) => (b.value ?? -1) - (a.value ?? -1)).slice(0, 8).forEach((row) => box.append(line(row, state.spec.unit)));
-  const near = state.marks.filter((mark) => Math.abs(plot.valToPos(mark.time, "x") - left) < 8);
-  for (const mark of near.slice(0, 3)) {
-    const said = document.createElement("div");
-    said.className = "said";
-    said.textContent = `${mark.text}, by ${mark.actor.replace(/^person:/, "")}`;
-    box.append(said);
+  const over = (plot.over.offsetLeft + left), near = (state.clusters || []).filter((one) => Math.abs(one.x - over) < NEAR / 2 + 2).flatMap((one) => one.marks);
+  const told = near.slice(0, LISTED).map(said);
+  if (near.length > LISTED) told.push(`and ${near.length - LISTED} more`);
+  for (const text of told) {
+    const row = document.createElement("div");
+    row.className = "said";
+    row.textContent = text;
+    box.append(row);
   }
   body.append(box);
   const offset = plot.over.offsetLeft + left;

@@ -46,7 +46,7 @@ function step(by) {
   const next = rows[Math.min(rows.length - 1, Math.max(0, at + by))];
   rows[at]?.classList.remove("row-at");
   next.classList.add("row-at");
-  (next.querySelector(".event-meta a") || next.querySelector("a")).focus({ focusVisible: false });
+  (next.querySelector(".event-when") || next.querySelector("a")).focus({ focusVisible: false });
   next.scrollIntoView({ block: "nearest" });
 }
 
