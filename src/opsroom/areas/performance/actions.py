@@ -14,7 +14,6 @@ from opsroom.contracts.facts import Running, WhatRuns
 from opsroom.contracts.plane import Plane
 from opsroom.kernel.errors import Invalid, NotFound
 
-
 MEASURES = 3
 
 
