@@ -97,7 +97,7 @@ class QuietTelemetry:
         return QueryResult(kind="matrix")
 
     def search_logs(self, query: str, start: float, end: float, *, limit: int = 100, before: str = "") -> LogPage:
-        return LogPage(records=(), next="")
+        return LogPage(records=())
 
     def write_samples(self, batch: Sequence[Any]) -> None: ...
     def write_logs(self, records: Sequence[Any]) -> None: ...
@@ -280,7 +280,7 @@ class AreaPlane:
                     self.plane.ledger.advance(tx, name, event.seq or 0)
 
 
-def build_area_plane(folder: Path, names: Sequence[str], clock: Clock) -> AreaPlane:
+def build_area_plane(folder: Path, names: Sequence[str], clock: Clock, *, database: str = "") -> AreaPlane:
     """`names` are areas to build with; delivery is always there for its kinds, and what runs is what the test says."""
     areas = tuple(import_module(f"opsroom.areas.{name}").AREA for name in dict.fromkeys(("delivery", *names)))
     bare, work = folder / "ops.git", folder / "ops-work"
@@ -288,7 +288,7 @@ def build_area_plane(folder: Path, names: Sequence[str], clock: Clock) -> AreaPl
         place.mkdir(parents=True)
         _git(place, "init", "--quiet", "--initial-branch=main", *bare_option)
     _git(work, "remote", "add", "origin", str(bare))
-    settings = Settings(state=folder / "state", keys=folder / "keys", repo=str(bare))
+    settings = Settings(state=folder / "state", keys=folder / "keys", repo=str(bare), database=database)
     plane = build_plane(settings, areas, clock=clock, telemetry=lambda *_: cast(Any, QuietTelemetry()))
     journal = io.StringIO()
     plane.journal._out = journal

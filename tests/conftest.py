@@ -51,7 +51,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "sqlite":
         made = Store(f"sqlite:///{tmp_path / 'state.sqlite'}")
     else:
-        made = Store(_fresh_database(request.getfixturevalue("postgres_server")))
+        made = Store(fresh_database(request.getfixturevalue("postgres_server")))
     migrate(made, KERNEL_MIGRATIONS)
     yield made
     made.close()
@@ -62,7 +62,8 @@ def ledger(store: Store, clock: FakeClock) -> Ledger:
     return Ledger(store, clock)
 
 
-def _fresh_database(server: str) -> str:
+def fresh_database(server: str) -> str:
+    """The URL of a new, empty database of a server."""
     import psycopg
 
     name = f"test_{uuid.uuid4().hex[:12]}"

@@ -172,7 +172,7 @@ def test_a_run_that_is_gone_holds_nothing_up(room: AreaPlane, runs: Runs) -> Non
 
 
 def test_parts_sum_to_the_whole_and_each_leads_to_its_event(room: AreaPlane, runs: Runs) -> None:
-    room.decide({"opsroom/cost.yaml": PRICES % ("1", "0.0000137")})
+    room.decide({"opsroom/cost.yaml": PRICES % ("1", "0.000013")})
     pushed = room.push("storefront", "c" * 40)
     for number in range(40):
         runs.finish(

@@ -57,7 +57,9 @@ def test_a_viewer_may_write_nothing(house: AreaPlane) -> None:
     for one in DERIVED:
         if one.method == "POST":
             answer = client.post(PREFIX + one.path.replace("{id}", "x"), json={})
-            assert answer.status_code in {403, 404, 422}, f"{one.operation.name} answered {answer.status_code} to a viewer"
+            assert answer.status_code in {403, 404, 422}, (
+                f"{one.operation.name} answered {answer.status_code} to a viewer"
+            )
 
 
 @pytest.mark.parametrize("name", [one.operation.name for one in DERIVED])

@@ -314,7 +314,7 @@ class World:
     def fire(
         self, name: str = "StorefrontSlow", service: str = "storefront", environment: str = "production", *,
         severity: str = "error", since: float | None = None, fingerprint: str = "", cause: str = "",
-        annotations: Mapping[str, str] | None = None, deliver: bool = True,
+        annotations: Mapping[str, str] | None = None, deliver: bool = True, silenced: bool = False,
     ) -> Event:  # fmt: skip
         """An alert that fires now; its symptom began at `since` seconds, or now."""
         onset = self.clock.now() if since is None else self.start + timedelta(seconds=since)
@@ -325,7 +325,7 @@ class World:
         event = self.record(
             "alert.fired", *subjects, cause=cause, name=name, value=0.3, expr="p95 > 0.15", active_at=stamp(onset),
             labels={"alertname": name, "service": service, "environment": environment, "severity": severity},
-            annotations=annotations or {"summary": f"{service} is slow"}, fingerprint=fingerprint or f"{name}/{service}/{environment}",
+            annotations=annotations or {"summary": f"{service} is slow"}, silenced=silenced, fingerprint=fingerprint or f"{name}/{service}/{environment}",
         )  # fmt: skip
         if deliver:
             on_alert(self.plane, event)

@@ -79,6 +79,11 @@ def test_an_alert_for_information_opens_nothing(world: Any) -> None:
     assert list_incidents(world.call()).items == []
 
 
+def test_a_silenced_alert_calls_nobody(world: Any) -> None:
+    world.fire(silenced=True)
+    assert list_incidents(world.call()).items == []
+
+
 def test_the_same_alert_of_another_instance_joins(world: Any) -> None:
     world.fire("TargetDown", fingerprint="one")
     world.fire("TargetDown", fingerprint="two")

@@ -10,7 +10,8 @@ from opsroom.areas.automation.actions import ACTIONS
 from opsroom.areas.automation.jobs import DUTIES
 from opsroom.areas.automation.kinds import KINDS
 from opsroom.areas.automation.migrations import MIGRATIONS
-from opsroom.areas.automation.operations import backups, schedules, tasks
+from opsroom.areas.automation.operations import backups as backup_verbs
+from opsroom.areas.automation.operations import schedules, tasks
 from opsroom.areas.automation.pages import PAGES, PARTS
 from opsroom.contracts.area import Area
 from opsroom.contracts.events import EventType
@@ -27,7 +28,7 @@ AREA = Area(
         EventType(name="backup.verified", sentence="backup {name} was restored and holds: {events} events verified"),
         EventType(name="schedule.missed", sentence="{times} time(s) of {workflow} were missed: {reason}"),
     ),
-    operations=operations_of(tasks, schedules, backups),
+    operations=operations_of(tasks, schedules, backup_verbs),
     migrations=MIGRATIONS,
     actions=ACTIONS,
     duties=DUTIES,

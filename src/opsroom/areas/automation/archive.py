@@ -87,7 +87,7 @@ def restore(archive: IO[bytes], into: Path) -> dict[str, Any]:
     """Unpacks an archive into an empty folder and checks every member against the manifest, which is returned. Invalid names the
     first member that is missing, added or changed."""
     try:
-        with tarfile.open(fileobj=archive) as tar:
+        with tarfile.open(fileobj=archive, mode="r:") as tar:
             manifest = _read_manifest(tar)
             unpacked = {"manifest.json"}
             while member := tar.next():

@@ -25,7 +25,7 @@ def show_dora(asked: PageRequest) -> View:
     """The four keys of every service over the scope's time."""
     scope, plane = asked.scope, asked.call.plane
     names = [one.name for one in plane.catalogs.current().all("Component") if scope.service in ("", one.name)]
-    rows = [{"service": name, "keys": measure(plane, name, scope.since, scope.until)} for name in names]
+    rows = [{"service": name, "figures": measure(plane, name, scope.since, scope.until)} for name in names]
     return View(
         template="collaboration/dora.html", values={"rows": rows, "definitions": DEFINITIONS}, title="DORA",
         api="/api/v1/dora/all", live=("deployment.finished", "incident.resolved"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 
 from opsroom.areas.documentation import store as rows
 from opsroom.areas.documentation.operations import list_documents, list_links, read_document, search_documents
@@ -11,6 +12,7 @@ from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
 from opsroom.kernel.errors import NotFound, Place
 
 FILE_LIMIT = 200_000
+_FIRST_HEADING = re.compile(r"\A\s*<h1\b[^>]*>.*?</h1>\s*", re.DOTALL)
 KINDS = {
     "document": "Documents", "runbook": "Runbooks", "service": "Services", "pipeline": "Pipelines",
     "environment": "Environments", "record": "Records", "incident": "Incidents",
@@ -38,6 +40,7 @@ def show_one(asked: PageRequest) -> View:
             return _file(asked, path)
     document = read_document(asked.call, path=path)
     text, contents = render(document.markdown, document.path)
+    text = _FIRST_HEADING.sub("", text, count=1)  # the head of the page has it
     return View(
         template="documentation/doc.html", values={"document": document, "html": text, "contents": contents},
         title=document.title, code=_place(document.place), api=f"/api/v1/docs/read?path={document.path}", live=("docs.",),

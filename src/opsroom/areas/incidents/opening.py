@@ -101,12 +101,12 @@ def open_incident(plane: Plane, trouble: Trouble) -> Incident:
 
 
 def _trouble(plane: Plane, event: Event) -> Trouble | None:
-    """What an alert.fired says; None where its severity opens no incident."""
+    """What an alert.fired says; None where its severity opens no incident, or a silence covers it."""
     data = event.data
     labels = {str(name): str(value) for name, value in dict(data.get("labels") or {}).items()}
     annotations = {str(name): str(value) for name, value in dict(data.get("annotations") or {}).items()}
     severity = severity_of(labels)
-    if severity is None:
+    if severity is None or data.get("silenced"):
         return None
     name = str(data.get("name") or event.subject("alert"))
     service, environment = event.subject("service"), event.subject("environment")

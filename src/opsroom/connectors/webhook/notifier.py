@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ACTOR = "system:webhook"
 SIGNATURE = "X-Opsroom-Signature"
 DEFAULT_TIMEOUT = 10.0
-_SHOWN = 200
+_SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,15 @@ def _split(url: str) -> tuple[str, str]:
 
 def _receipt(reply: Reply, base: str, plane: Plane) -> Receipt:
     words = HTTPStatus(reply.status).phrase if reply.status in HTTPStatus._value2member_map_ else ""
-    said = " ".join(reply.body[:_SHOWN].decode("utf-8", "replace").split())
+    said = _said(reply)
     if 200 <= reply.status < 300:
         return Receipt(detail=f"{reply.status} {words}".strip())
     way_out = "; give the address it names" if 300 <= reply.status < 400 else f": {said}" if said else ""
     raise Unavailable(plane.secrets.redact(f"webhook {base} answered {reply.status} {words}{way_out}"))
+
+
+def _said(reply: Reply) -> str:
+    """The first words of an answer in plain text; of a page for browsers, none."""
+    text = " ".join(reply.body[: 4 * _SHOWN].decode("utf-8", "replace").split())
+    is_page = "html" in reply.headers.get("content-type", "") or text.startswith("<")
+    return "" if is_page else text[:_SHOWN]

@@ -78,7 +78,7 @@ class Web:
         """The time a page is about where nobody chose one: a young installation has no hour to show yet."""
         if self._born is None:
             first = self.plane.ledger.find(limit=1, newest_first=False)
-            self._born = first[0].recorded if first else None
+            self._born = first[0].time if first else None
         return default_since(self._born, self.plane.clock.now())
 
     def respond(
@@ -186,7 +186,9 @@ class Web:
         if actor is None:
             return None
         call = Call(plane=self.plane, actor=actor)
-        return PageRequest(call=call, params={}, query={}, scope=read_scope({}, self.plane.clock.now(), self.default_since()))
+        return PageRequest(
+            call=call, params={}, query={}, scope=read_scope({}, self.plane.clock.now(), self.default_since())
+        )
 
     def _around(
         self, request: Request, asked: PageRequest, view: View, title: str, main: Markup, toast: Mapping[str, str]

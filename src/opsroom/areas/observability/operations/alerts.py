@@ -45,8 +45,8 @@ class AlertView(Model):
 
 def _scope(call: Call, given: Mapping[str, Any]) -> Resource:
     alert = find_alert(call.plane, str(given["id"]))
-    owner = call.plane.ask(OwnerOf(alert.service)).value if alert.service else ""
-    return Resource(kind="alert", id=alert.id, team=owner or "", environment=alert.environment)
+    owner = (call.ask(OwnerOf(alert.service)).value or "").removeprefix("group:") if alert.service else ""
+    return Resource(kind="alert", id=alert.id, team=owner, environment=alert.environment)
 
 
 @operation("alerts.list")
