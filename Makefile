@@ -15,10 +15,10 @@ demo: .venv/.ready
 	$(BIN)/opsroom demo
 
 test: .venv/.ready-dev lint types contracts
-	$(BIN)/python -m pytest -m "not soak" --durations=15
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadgroup --durations=15
 
 test-quick: .venv/.ready-dev
-	$(BIN)/python -m pytest -m "not slow and not soak"
+	$(BIN)/python -m pytest -m "not slow and not soak" -n 2
 
 soak: .venv/.ready-dev
 	$(BIN)/python -m pytest -m soak
@@ -48,8 +48,9 @@ lock: .venv/.ready
 	touch $@
 
 .venv/.ready: .venv/.uv requirements.lock pyproject.toml $(ASSETS)
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --system-certs --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --require-hashes -r requirements.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --system-certs --quiet --no-deps --reinstall-package opsroom --editable .
+	$(BIN)/python -m compileall -q src/opsroom
 	touch $@
 
 .venv/.ready-dev: .venv/.ready requirements-dev.lock

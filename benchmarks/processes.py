@@ -41,7 +41,7 @@ def _is_service(pid: int, state: Path) -> bool:
 
 
 def _command(pid: int) -> str:
-    return " ".join(_text(PROC / str(pid) / "cmdline").split("\0"))
+    return " ".join(_text(PROC / str(pid) / "cmdline").replace("\0", " ").split())
 
 
 def _pss(pid: int) -> float | None:

@@ -152,6 +152,7 @@ class AreaPlane:
     mail: RecordingNotifier
     journal: io.StringIO
     running: list[Running] = field(default_factory=list)
+    _web: TestClient | None = None
 
     @property
     def call(self) -> Call:
@@ -251,6 +252,11 @@ class AreaPlane:
         """A signed-in admin's browser over the whole application of this plane."""
         if missing := assets.missing_assets():
             pytest.skip(f"front-end files are missing ({', '.join(missing)}); `python hatch_build.py` fetches them")
+        if self._web is None:
+            self._web = self._signed_in()
+        return self._web
+
+    def _signed_in(self) -> TestClient:
         link = self.plane.actors.sign_in.make_link("person:admin", self.plane.actors.people.actor("person:admin"))
         session = self.plane.actors.redeem(link.text, "test").text
         return TestClient(

@@ -192,6 +192,7 @@ def test_parts_sum_to_the_whole_and_each_leads_to_its_event(room: AreaPlane, run
     assert [one.run for one in page.items + list_costs(room.call, after=page.next, limit=50).items] == [
         one.run for one in listed
     ]
+    room.plane.clock.advance(1)  # type: ignore[attr-defined]
     shown = room.page("/costs")
     assert "no service" in shown and "40 runs" in shown
     assert "Cost" in room.page("/services")

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from opsroom.surfaces.cli.root import Root
+from opsroom.workflows.syntax import read_workflow
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md"]
@@ -22,6 +23,7 @@ _COMMAND = re.compile(
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -81,6 +83,24 @@ def test_an_example_prints_what_it_says(command: str, output: str) -> None:
         text=True, check=False,
     )  # fmt: skip
     assert done.stdout == output, done.stderr
+
+
+def test_the_mistakes_that_the_syntax_page_shows_are_told_so() -> None:
+    page = (ROOT / "docs" / "reference" / "workflow-syntax.md").read_text()
+    text = next(block for block in _YAML.findall(page) if "timeout-minutes: ten" in block)
+    workflow, problems = read_workflow(text, ".github/workflows/ci.yml")
+    assert workflow is None and f"```\n{problems[0]}\n```" in page
+    workflow, problems = read_workflow(text.replace("ten", "10"), ".github/workflows/ci.yml")
+    assert workflow is not None and not problems
+    assert f"```\n{workflow.unsupported[0]}\n```" in page
+
+
+@pytest.mark.parametrize(
+    "text", [block for page in BY_HAND for block in _YAML.findall(page.read_text()) if "\njobs:" in block]
+)
+def test_a_workflow_in_the_docs_is_one(text: str) -> None:
+    workflow, problems = read_workflow(text.replace("timeout-minutes: ten", ""), "docs.yml")
+    assert workflow is not None, problems
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from opsroom.areas.security import AREA
+from opsroom.areas.security.model import Found, Result, Scope, Unchecked
+from opsroom.areas.security.recording import Recorded, record_scan
 from opsroom.contracts.actions import ActionCall
 from opsroom.contracts.facts import Answer, Question, Running, WhatRuns
 from opsroom.contracts.plane import Call, Plane
@@ -143,6 +145,23 @@ class Room:
             return action.recover(call)
         return action.run(call)
 
+    def scan(
+        self, names: str = "", *, unchecked: tuple[str, ...] = (), commit: str = "c1", ref: str = "refs/heads/main",
+        fail_on: str = "new", key: str = "", severity: str = "high",
+    ) -> Recorded:  # fmt: skip
+        """Records a scan for secrets that saw these, one letter each, as its action would."""
+        self.count += 1
+        call = ActionCall(
+            call=Call(plane=self.plane, actor=Actor.run("run_1")), inputs={}, key=key or f"scan-{self.count}", run="run_1",
+            job="j", step=0, repository="storefront", commit=commit, ref=ref, workspace=self.folder, port=self.port,
+        )  # fmt: skip
+        result = Result(
+            found=tuple(found(name, severity) for name in names), looked_at=3,
+            unchecked=tuple(Unchecked(what=one, why="too large") for one in unchecked),
+        )  # fmt: skip
+        scope = Scope(scanner="secrets", repository="storefront", ref=ref, target=".")
+        return record_scan(call, scope, result, fail_on=fail_on, started=self.clock.now())
+
     def write(self, files: Mapping[str, str]) -> None:
         for path, text in files.items():
             file = self.folder / path
@@ -216,3 +235,11 @@ def build_room(tmp_path: Path, store: Store) -> Room:
     room = Room(plane=plane, clock=clock, answers=answers, folder=folder)
     room.runs("")
     return room
+
+
+def found(name: str, severity: str = "high") -> Found:
+    """Something found in a file of its own."""
+    return Found(
+        fingerprint=name, rule=f"rule-{name}", severity=severity, title=f"finding {name}", places=(f"file-{name}:1",),
+        covers=(f"file-{name}",),
+    )  # fmt: skip

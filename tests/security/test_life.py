@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,10 +16,8 @@ from security_room import Room, build_room
 
 from opsroom.areas.security import store as rows
 from opsroom.areas.security.facts import findings_on
-from opsroom.areas.security.model import EVERYTHING, SEVERITIES, Found, Result, Scope, Unchecked, merge, settle
+from opsroom.areas.security.model import EVERYTHING, SEVERITIES, Found, Result, Unchecked, merge, settle
 from opsroom.areas.security.operations import list_findings, show_scan
-from opsroom.areas.security.recording import record_scan
-from opsroom.contracts.actions import ActionCall
 from opsroom.contracts.facts import FindingsOn
 from opsroom.contracts.plane import Call
 from opsroom.kernel.actors import Actor
@@ -29,31 +26,6 @@ from opsroom.kernel.store import Store
 
 NAMES = "abcd"
 LABELS = [f"file-{name}" for name in NAMES]
-MAIN = "refs/heads/main"
-
-
-def found(name: str, severity: str = "high", **more: Any) -> Found:
-    return Found(
-        fingerprint=name, rule=f"rule-{name}", severity=severity, title=f"finding {name}", places=(f"file-{name}:1",),
-        covers=(f"file-{name}",), **more,
-    )  # fmt: skip
-
-
-def scan(
-    room: Room, names: str = "", *, unchecked: tuple[str, ...] = (), commit: str = "c1", ref: str = MAIN, fail_on: str = "new",
-    key: str = "",
-) -> Any:  # fmt: skip
-    """Records a scan of one scope, as its action would."""
-    room.count += 1
-    call = ActionCall(
-        call=Call(plane=room.plane, actor=Actor.run("run_1")), inputs={}, key=key or f"scan-{room.count}", run="run_1", job="j",
-        step=0, repository="storefront", commit=commit, ref=ref, workspace=room.folder, port=room.port,
-    )  # fmt: skip
-    result = Result(
-        found=tuple(found(name) for name in names), looked_at=3, unchecked=tuple(Unchecked(what=one, why="too large") for one in unchecked)
-    )  # fmt: skip
-    scope = Scope(scanner="secrets", repository="storefront", ref=ref, target=".")
-    return record_scan(call, scope, result, fail_on=fail_on, started=room.clock.now())
 
 
 def states(room: Room) -> dict[str, str]:
@@ -124,8 +96,7 @@ def test_the_store_and_the_ledger_agree_with_a_model(plan: list[tuple[set[str], 
                 opened[name] = opened.get(name, 0) + 1
             for name in before - after:
                 closed[name] = closed.get(name, 0) + 1
-            scan(
-                room,
+            room.scan(
                 "".join(sorted(names)),
                 unchecked=tuple(sorted(blind)),
                 commit=f"c{number}",
@@ -153,38 +124,38 @@ def fresh_room() -> Iterator[Room]:
 
 
 def test_a_scan_happens_once_for_its_key(room: Room) -> None:
-    first, again = scan(room, "ab", key="k"), scan(room, "", key="k")
+    first, again = room.scan("ab", key="k"), room.scan("", key="k")
     assert again.scan == first.scan and {one.id for one in again.new} == {one.id for one in first.new}
     assert states(room) == {"a": "open", "b": "open"} and len(room.events("scan.finished")) == 1
 
 
 def test_new_is_held_against_the_last_scan_that_passed(room: Room) -> None:
-    assert [one.title for one in scan(room, "a", fail_on="none").new] == ["finding a"]
-    assert not scan(room, "a", commit="c2").new
-    assert [one.title for one in scan(room, "ab", commit="c3").new] == ["finding b"]
+    assert [one.title for one in room.scan("a", fail_on="none").new] == ["finding a"]
+    assert not room.scan("a", commit="c2").new
+    assert [one.title for one in room.scan("ab", commit="c3").new] == ["finding b"]
     # The same failing commit again, and the next one, still have it as new: trying again lets nothing through.
-    assert [one.title for one in scan(room, "ab", commit="c3").new] == ["finding b"]
-    assert [one.title for one in scan(room, "ab", commit="c4").new] == ["finding b"]
-    assert not scan(room, "a", commit="c5").new
+    assert [one.title for one in room.scan("ab", commit="c3").new] == ["finding b"]
+    assert [one.title for one in room.scan("ab", commit="c4").new] == ["finding b"]
+    assert not room.scan("a", commit="c5").new
 
 
 def test_a_new_branch_is_held_against_what_passed_elsewhere(room: Room) -> None:
-    scan(room, "a", fail_on="none")
-    assert [one.title for one in scan(room, "ab", commit="c2", ref="refs/heads/topic").new] == ["finding b"]
+    room.scan("a", fail_on="none")
+    assert [one.title for one in room.scan("ab", commit="c2", ref="refs/heads/topic").new] == ["finding b"]
     assert len(states(room)) == 2
 
 
 def test_a_branch_that_is_deleted_takes_what_only_it_had(room: Room) -> None:
-    scan(room, "a", fail_on="none")
-    scan(room, "ab", commit="c2", ref="refs/heads/topic")
+    room.scan("a", fail_on="none")
+    room.scan("ab", commit="c2", ref="refs/heads/topic")
     room.deliver(room.record("change.pushed", "repository:storefront", ref="refs/heads/topic", before="c2", after=""))
     assert states(room) == {"a": "open", "b": "closed"}
 
 
 def test_what_comes_back_is_the_same_finding(room: Room) -> None:
-    scan(room, "a", fail_on="none")
-    scan(room, "", commit="c2")
-    scan(room, "a", commit="c3", fail_on="none")
+    room.scan("a", fail_on="none")
+    room.scan("", commit="c2")
+    room.scan("a", commit="c3", fail_on="none")
     opened = room.events("finding.opened")
     assert [event.data["again"] for event in opened] == [False, True]
     assert len({event.subject("finding") for event in opened}) == 1 and states(room) == {"a": "open"}
@@ -204,23 +175,23 @@ def test_a_scan_of_an_older_commit_changes_no_life(room: Room, tmp_path: Path) -
     repos.watch("storefront", str(source))
     repos.poll()
     room.plane.repos = repos
-    scan(room, "a", commit=commits[1], fail_on="none")
-    old = scan(room, "bc", commit=commits[0], fail_on="none")
+    room.scan("a", commit=commits[1], fail_on="none")
+    old = room.scan("bc", commit=commits[0], fail_on="none")
     assert old.scan.older and states(room) == {"a": "open", "b": "closed", "c": "closed"}
     shown = show_scan(Call(plane=room.plane, actor=Actor.run("r")), old.scan.id)
     assert {one.title for one in shown.findings} == {"finding b", "finding c"}
     assert len(room.events("finding.opened")) == 1
-    scan(room, "ab", commit=commits[1], fail_on="none")
+    room.scan("ab", commit=commits[1], fail_on="none")
     assert states(room) == {"a": "open", "b": "open", "c": "closed"}
 
 
 def test_a_waived_finding_is_neither_new_nor_open_until_the_waiver_ends(room: Room) -> None:
-    first = scan(room, "a").new[0]
+    first = room.scan("a").new[0]
     waiver = room.plane.waivers.grant(
         "finding-ignored", [f"finding={first.id}"], owner="person:maria", reason="test data", actor="person:maria",
         expires=room.clock.now() + timedelta(days=1),
     )  # fmt: skip
-    assert not scan(room, "a", commit="c2").new and states(room) == {"a": "waived"}
+    assert not room.scan("a", commit="c2").new and states(room) == {"a": "waived"}
     room.clock.advance(timedelta(days=2))
     assert states(room) == {"a": "open"}
     room.plane.waivers.sweep()
@@ -233,7 +204,7 @@ def test_a_waived_finding_is_neither_new_nor_open_until_the_waiver_ends(room: Ro
 
 def test_findings_of_a_digest_are_those_of_its_commit(room: Room) -> None:
     digest, other = "sha256:" + "1" * 64, "sha256:" + "2" * 64
-    scan(room, "ab", commit="c1", fail_on="none", unchecked=("big.json",))
+    room.scan("ab", commit="c1", fail_on="none", unchecked=("big.json",))
     answer = findings_on(room.plane, FindingsOn(digest))
     assert answer.value is None and "never published" in answer.unknown
     room.publish(digest, "c1")
@@ -244,7 +215,7 @@ def test_findings_of_a_digest_are_those_of_its_commit(room: Room) -> None:
     assert value.unchecked == ("secrets: big.json: too large",)
     room.publish(other, "c2")
     assert "no scan looked at commit c2" in findings_on(room.plane, FindingsOn(other)).unknown
-    scan(room, "", commit="c2")
+    room.scan("", commit="c2")
     fixed = findings_on(room.plane, FindingsOn(other)).value
     assert fixed is not None and fixed.high == 0
     still = findings_on(room.plane, FindingsOn(digest)).value

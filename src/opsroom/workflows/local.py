@@ -23,10 +23,10 @@ from opsroom.workflows.model import Workflow
 from opsroom.workflows.planning import JobInstance, NeedResult, RunPlan, TriggerEvent, make_order, plan_run, start_job
 from opsroom.workflows.protocol import Source
 from opsroom.workflows.runner.cancellation import Cancellation
-from opsroom.workflows.runner.carrying import PlaneSteps
 from opsroom.workflows.runner.job import JobRunner
 from opsroom.workflows.runner.processes import sweep
 from opsroom.workflows.runner.sink import Sink
+from opsroom.workflows.runner.world import PlaneSteps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,6 +81,8 @@ class Mount:
 
 def probe() -> SandboxState:
     """Tries a sandbox once. It answers for this kernel, this user and now."""
+    import subprocess  # Jobs start without it.
+
     try:
         words = [str(bwrap_path()), *_NAMESPACES, *_system(), "--proc", "/proc", "--", "/bin/sh", "-c", ":"]
         done = subprocess.run(words, env=child_environment(), capture_output=True, text=True, timeout=20, check=False)

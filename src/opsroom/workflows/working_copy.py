@@ -14,6 +14,7 @@ from opsroom.kernel.errors import Invalid, MissingTool, NotFound
 from opsroom.kernel.settings import child_environment
 
 FOLDERS = (".opsroom/workflows", ".github/workflows")
+_ORIGIN = re.compile(r'^\[remote "origin"\]$[^\[]*?^\s*url\s*=\s*(.+)$', re.MULTILINE)
 _REMOTE = re.compile(r"[:/]([^/:]+/[^/:]+?)(?:\.git)?/?$")
 
 
@@ -30,17 +31,27 @@ class WorkingCopy:
     @classmethod
     def of(cls, folder: Path) -> WorkingCopy:
         """The working copy that `folder` lies in; a folder outside of Git stands for itself."""
-        said = _git(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--symbolic-full-name", "HEAD").split(
-            "\n"
+        said = _git(
+            folder,
+            "rev-parse",
+            "--path-format=absolute",
+            "--show-toplevel",
+            "--git-common-dir",
+            "HEAD",
+            "--symbolic-full-name",
+            "HEAD",
         )
         if len(said) < 2:
             return cls(root=folder.resolve(), repository=f"local/{folder.resolve().name}")
-        root, git = Path(said[0]), said[1]
-        commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
-        remote = _REMOTE.search(_git(root, "config", "--get", "remote.origin.url"))
-        branch = said[2] if len(said) > 2 and said[2].startswith("refs/") else ""
-        repository = remote[1] if remote else f"local/{root.name}"
-        return cls(root=root, git=git, commit=commit, branch=branch, repository=repository)
+        root, git = Path(said[0]), Path(said[1])
+        commit, branch = (said[2], said[3]) if len(said) == 4 else ("", "")
+        return cls(
+            root=root,
+            git=str(git),
+            commit=commit,
+            branch=branch if branch.startswith("refs/") else "",
+            repository=_origin(git) or f"local/{root.name}",
+        )
 
     def workflow_files(self, given: str = "") -> list[Path]:
         """The workflow files to look at: `given` (a file or a folder), else .opsroom/workflows, else .github/workflows.
@@ -82,8 +93,19 @@ def read_payload(path: str) -> Mapping[str, Any]:
     return data
 
 
-def _git(folder: Path, *words: str) -> str:
-    """What git says, "" where it says no."""
+def _origin(git: Path) -> str:
+    """OWNER/NAME of the remote `origin`, "" where there is none. The file is read, since asking git takes a process."""
+    try:
+        text = (git / "config").read_text(errors="replace")
+    except OSError:
+        return ""
+    url = _ORIGIN.search(text)
+    found = _REMOTE.search(url[1].strip()) if url else None
+    return found[1] if found else ""
+
+
+def _git(folder: Path, *words: str) -> list[str]:
+    """The lines that git says before it says no, if it does."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *words],
@@ -94,4 +116,4 @@ def _git(folder: Path, *words: str) -> str:
         )
     except FileNotFoundError:
         raise MissingTool("git is not installed; install it with your system's package manager") from None
-    return done.stdout.strip()
+    return done.stdout.splitlines()

@@ -294,8 +294,11 @@ def test_cancellation(run: Run, heard: Any) -> None:
 def test_processes_left_behind_live_until_the_job_ends(run: Run, tmp_path: Path) -> None:
     said = run(
         [
-            "setsid sleep 2 >/dev/null 2>&1 & (while :; do date +%N > beat; sleep 0.02; done) & sleep 0.1",
-            {"id": "later", "run": 'a=$(cat beat); sleep 0.2; b=$(cat beat); [ "$a" != "$b" ]'},
+            "setsid sleep 2 >/dev/null 2>&1 & (while :; do date +%N > beat.new; mv beat.new beat; sleep 0.02; done) & until [ -e beat ]; do sleep 0.01; done",
+            {
+                "id": "later",
+                "run": 'a=$(cat beat); for i in $(seq 500); do sleep 0.02; [ "$a" = "$(cat beat)" ] || exit 0; done; exit 1',
+            },
         ]
     )
     assert said.steps["later"]["outcome"] == "success"

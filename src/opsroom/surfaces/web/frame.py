@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 Identify = Callable[["Request"], "Actor | None"]
 TOAST = "opsroom_toast"
+FIRST_EVENTS = 50
+"""Among so many events recorded first lies the oldest: what they tell of may have happened before it was recorded."""
 
 
 @dataclass(kw_only=True)
@@ -77,8 +79,8 @@ class Web:
     def default_since(self) -> str:
         """The time a page is about where nobody chose one: a young installation has no hour to show yet."""
         if self._born is None:
-            first = self.plane.ledger.find(limit=1, newest_first=False)
-            self._born = first[0].time if first else None
+            first = self.plane.ledger.find(limit=FIRST_EVENTS, newest_first=False)
+            self._born = min((event.time for event in first), default=None)
         return default_since(self._born, self.plane.clock.now())
 
     def respond(

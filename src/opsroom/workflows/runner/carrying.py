@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from opsroom.kernel.errors import Invalid, UserError
 from opsroom.workflows.expressions import (
@@ -24,24 +24,19 @@ from opsroom.workflows.expressions import (
     to_text,
     truthy,
 )
-from opsroom.workflows.protocol import JobOrder, Outcome, StepResult
+from opsroom.workflows.protocol import Outcome, StepResult
 from opsroom.workflows.runner import file_commands as files
-from opsroom.workflows.runner.builtin import BuiltIn, Effect, Use
-from opsroom.workflows.runner.cancellation import Cancellation
+from opsroom.workflows.runner.builtin import Effect, Use
 from opsroom.workflows.runner.environment import is_reserved
-from opsroom.workflows.runner.layout import Layout
-from opsroom.workflows.runner.masks import Masks
 from opsroom.workflows.runner.output import StepOutput
 from opsroom.workflows.runner.scope import Scope
 from opsroom.workflows.runner.scripts import Script, source, suffix
-from opsroom.workflows.runner.shell import JobShell, ShellDied
-from opsroom.workflows.runner.sink import Sink
+from opsroom.workflows.runner.shell import ShellDied
+from opsroom.workflows.runner.world import World
 
 PLANE = "opsroom/"
 CANCEL_SECONDS = 300.0
 """How long a step that runs in spite of cancellation may take (GitHub: five minutes)."""
-PlaneSteps = Literal["suspend", "refuse", "skip"]
-"""What becomes of a step that uses opsroom/NAME: the job is handed to the plane, the step fails, or it is left out."""
 COMMAND_FILE = "_runner_"
 """How the files of GITHUB_OUTPUT and its like begin, in the temp folder."""
 _LOCAL = ("./", ".\\")
@@ -53,41 +48,6 @@ class Suspended(Exception):
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data
         super().__init__(data["uses"])
-
-
-@dataclass(slots=True, kw_only=True)
-class World:
-    """What the steps of a job share and change: environment, search path, status, masks. `scripts` is where the job finds
-    its scripts' files. `cancelled` says why the job is being cancelled ("" : it is not)."""
-
-    order: JobOrder
-    layout: Layout
-    sink: Sink
-    masks: Masks
-    shell: JobShell
-    scripts: str
-    defaults: Mapping[str, str]
-    search_path: str
-    cancellation: Cancellation
-    deadline: float
-    actions: Mapping[str, BuiltIn]
-    sandboxed: bool
-    marker: str
-    debug: bool = False
-    plane_steps: PlaneSteps = "suspend"
-    cancelled: str = ""
-    env: dict[str, str] = field(default_factory=dict)
-    path: list[str] = field(default_factory=list)
-    commands: int = 0
-
-    def look(self) -> None:
-        """Notices that the job was cancelled, or that its time is over."""
-        if self.cancelled:
-            return
-        if self.cancellation.is_set():
-            self.cancelled = "the job was cancelled"
-        elif self.deadline and time.monotonic() >= self.deadline:
-            self.cancelled = f"the job exceeded its limit of {self.order.timeout_minutes:g} minutes"
 
 
 @dataclass(slots=True, kw_only=True)

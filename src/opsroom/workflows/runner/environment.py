@@ -5,7 +5,7 @@ Source: "Variables reference" of the GitHub Actions documentation, default envir
 
 from __future__ import annotations
 
-import platform
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,10 +47,11 @@ RESERVED = ("GITHUB_", "RUNNER_")
 
 def runner_context(layout: Layout, *, debug: bool) -> dict[str, Any]:
     """The `runner` context."""
+    machine = os.uname()
     return {
-        "name": platform.node(),
+        "name": machine.nodename,
         "os": "Linux",
-        "arch": _ARCHITECTURES.get(platform.machine(), platform.machine().upper()),
+        "arch": _ARCHITECTURES.get(machine.machine, machine.machine.upper()),
         "temp": layout.inside_temp,
         "tool_cache": f"{layout.inside_home}/.tools",
         "workspace": layout.inside_workspace,

@@ -20,13 +20,14 @@ from opsroom.workflows.runner.actions import BUILT_IN
 from opsroom.workflows.runner.beneath import Folder
 from opsroom.workflows.runner.builtin import BuiltIn
 from opsroom.workflows.runner.cancellation import Cancellation
-from opsroom.workflows.runner.carrying import COMMAND_FILE, Carrier, NoSandbox, PlaneSteps, Suspended, World
+from opsroom.workflows.runner.carrying import COMMAND_FILE, Carrier, NoSandbox, Suspended
 from opsroom.workflows.runner.environment import EVENT_FILE, default_variables, runner_context
 from opsroom.workflows.runner.layout import Layout
 from opsroom.workflows.runner.masks import Masks, unseal_all
 from opsroom.workflows.runner.place import Place, Request, find_place
 from opsroom.workflows.runner.scope import Scope
 from opsroom.workflows.runner.sink import Sink
+from opsroom.workflows.runner.world import PlaneSteps, World
 from opsroom.workflows.sandbox import Limits
 
 _OUTPUT_BYTES = 1024 * 1024

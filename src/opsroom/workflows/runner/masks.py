@@ -6,12 +6,10 @@ JSON-escaped, URL-encoded and in base64 at each of the three alignments. A seale
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from urllib.parse import quote
 
 HIDDEN = "***"
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -93,6 +91,8 @@ def _any_of(forms: Iterable[str]) -> re.Pattern[str] | None:
 @lru_cache(maxsize=256)
 def _forms(value: str) -> tuple[str, ...]:
     """The forms a value takes, always in the same order; none for an empty one."""
+    from urllib.parse import quote  # A job without secrets starts without it.
+
     forms = [value, value.strip()]
     forms += [line.strip() for line in value.splitlines() if len(line.strip()) >= _SHORTEST_PART]
     if len(value) >= _SHORTEST_PART:
@@ -106,6 +106,8 @@ def _forms(value: str) -> tuple[str, ...]:
 
 def _base64_forms(raw: bytes) -> Iterable[str]:
     """The characters that base64 shows of `raw` whatever stands before and after it, in both alphabets."""
+    import base64
+
     for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + raw)
         head = (0, 2, 3)[shift]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -131,8 +130,8 @@ def _make_mount_points(layout: Layout) -> None:
 
 def _scripts_folder(folder: Path, otherwise: Path) -> Path:
     """A folder of ours alone, the same for the same job, so that what a killed runner left is found and removed."""
-    name = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:24]
-    for path in (_MEMORY / f"opsroom-{os.getuid()}-{name}", otherwise / "scripts"):
+    here = folder.stat()
+    for path in (_MEMORY / f"opsroom-{os.getuid()}-{here.st_dev:x}-{here.st_ino:x}", otherwise / "scripts"):
         try:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(mode=0o700)

@@ -179,24 +179,31 @@ function thresholds(plot, spec, colours) {
     ctx.stroke();
     ctx.font = `${11 * ratio}px ${getComputedStyle(document.body).fontFamily}`;
     ctx.textAlign = "right";
-    ctx.fillText(`${one.label || ""} ${format(one.value, spec.unit)}`.trim(), bbox.left + bbox.width - 4 * ratio, y - 4 * ratio);
+    const text = `${one.label || ""} ${format(one.value, spec.unit)}`.trim(), wide = ctx.measureText(text).width, right = bbox.left + bbox.width - 4 * ratio;
+    ctx.fillStyle = colours.page;
+    ctx.fillRect(right - wide - 2 * ratio, y - 15 * ratio, wide + 4 * ratio, 14 * ratio);
+    ctx.fillStyle = colours.failed;
+    ctx.fillText(text, right, y - 4 * ratio);
     ctx.restore();
   }
 }
 
 // ---- change marks ------------------------------------------------------------------------------------------------------
-const NEAR = 16, LINES_APART = 3, LISTED = 8;
+const NEAR = 12, APART = 26, LINES_APART = 3, LISTED = 8;
 
 // Marks that would lie over each other become one with their number.
 function clusters(plot, marks) {
   const { left, width } = plot.bbox, ratio = devicePixelRatio, found = [];
   const placed = marks.map((mark) => ({ mark, x: plot.valToPos(mark.time, "x", true) })).filter(({ x }) => x >= left && x <= left + width).sort((a, b) => a.x - b.x);
+  const middle = (members) => members.reduce((sum, { x }) => sum + x, 0) / members.length;
   for (const one of placed) {
-    const last = found.at(-1);
-    if (last && one.x - last[0].x < NEAR * ratio) last.push(one);
-    else found.push([one]);
+    found.push([one]);
+    while (found.length > 1 && middle(found.at(-1)) - middle(found.at(-2)) < (found.at(-1).length + found.at(-2).length > 2 ? APART : NEAR) * ratio) {
+      const last = found.pop();
+      found.at(-1).push(...last);
+    }
   }
-  return found.map((members) => ({ marks: members.map(({ mark }) => mark), lines: members.map(({ x }) => x), x: members.reduce((sum, { x }) => sum + x, 0) / members.length / ratio }));
+  return found.map((members) => ({ marks: members.map(({ mark }) => mark), lines: members.map(({ x }) => x), x: middle(members) / ratio }));
 }
 
 function ticks(plot, state, body, colours) {
@@ -268,7 +275,7 @@ function card(plot, state, body, colour) {
   box.append(at);
   const rows = state.told.series.map((one, index) => ({ name: one.name, value: one.values[idx], css: colour(index), index }));
   rows.filter((row) => !state.hidden.has(row.index)).sort((a, b) => (b.value ?? -1) - (a.value ?? -1)).slice(0, 8).forEach((row) => box.append(line(row, state.spec.unit)));
-  const over = (plot.over.offsetLeft + left), near = (state.clusters || []).filter((one) => Math.abs(one.x - over) < NEAR / 2 + 2).flatMap((one) => one.marks);
+  const over = (plot.over.offsetLeft + left), near = (state.clusters || []).filter((one) => Math.abs(one.x - over) < NEAR).flatMap((one) => one.marks);
   const told = near.slice(0, LISTED).map(said);
   if (near.length > LISTED) told.push(`and ${near.length - LISTED} more`);
   for (const text of told) {
