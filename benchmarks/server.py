@@ -111,8 +111,7 @@ class Browser:
     def links(self, path: str) -> Iterable[str]:
         """Addresses of this server that a page links to."""
         return dict.fromkeys(
-            html.unescape(found.partition("#")[0])
-            for found in re.findall(r'(?:href|hx-get)="(/[^"]*)"', self.get(path))
+            html.unescape(found.partition("#")[0]) for found in re.findall(r'="(/[^"]*)"', self.get(path))
         )
 
     def milliseconds(self, path: str) -> float:

@@ -152,7 +152,7 @@ class AreaPlane:
     mail: RecordingNotifier
     journal: io.StringIO
     running: list[Running] = field(default_factory=list)
-    _web: TestClient | None = None
+    _application: Application | None = None
 
     @property
     def call(self) -> Call:
@@ -252,16 +252,11 @@ class AreaPlane:
         """A signed-in admin's browser over the whole application of this plane."""
         if missing := assets.missing_assets():
             pytest.skip(f"front-end files are missing ({', '.join(missing)}); `python hatch_build.py` fetches them")
-        if self._web is None:
-            self._web = self._signed_in()
-        return self._web
-
-    def _signed_in(self) -> TestClient:
+        if self._application is None:
+            self._application = Application(self.plane)
         link = self.plane.actors.sign_in.make_link("person:admin", self.plane.actors.people.actor("person:admin"))
         session = self.plane.actors.redeem(link.text, "test").text
-        return TestClient(
-            Application(self.plane), base_url=HOST, cookies={COOKIE: session}, raise_server_exceptions=True
-        )
+        return TestClient(self._application, base_url=HOST, cookies={COOKIE: session}, raise_server_exceptions=True)
 
     def page(self, path: str, *, raw: bool = False) -> str:
         """The text of a page that must answer 200 with every part whole: tags away, white space as one blank."""

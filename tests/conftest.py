@@ -19,6 +19,21 @@ pytest_plugins = ["tests.skips"]
 
 CONFORMANCE = Path(__file__).resolve().parents[2] / "shared" / "conformance"
 
+WHOLE = {
+    "api", "automation", "cli", "collaboration", "configuration", "cost", "delivery", "documentation", "examples", "house",
+    "incidents", "infrastructure", "observability", "performance", "security", "stored", "web",
+}  # fmt: skip
+"""Folders whose tests build a whole plane, or start processes: they are not for the quick suite."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as slow what stands in such a folder, and every test that runs jobs."""
+    here = Path(__file__).parent
+    for item in items:
+        folders = item.path.relative_to(here).parts
+        if folders[0] in WHOLE or "runner" in folders or item.path.stem in {"test_scheduler", "test_kill"}:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def conformance() -> Path:

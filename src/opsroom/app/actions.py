@@ -34,14 +34,17 @@ class AreaActions:
         action = self._find(request.uses)
         try:
             return action.run(self._call(action, request))
-        except ActionFailed as failure:
+        except (ActionFailed, UserError) as failure:
             raise ActionError(str(failure)) from None
-        except UserError as error:
-            raise ActionError(str(error)) from None
 
     def recover(self, request: ActionRequest) -> Mapping[str, str] | None:
         action = self._find(request.uses)
-        return action.recover(self._call(action, request)) if action.recover else None
+        if action.recover is None:
+            return None
+        try:
+            return action.recover(self._call(action, request))
+        except (ActionFailed, UserError) as failure:
+            raise ActionError(str(failure)) from None
 
     def _find(self, uses: str) -> Action:
         name = uses.partition("@")[0]

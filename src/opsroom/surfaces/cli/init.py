@@ -9,7 +9,7 @@ import click
 from opsroom.kernel.errors import Conflict, Unavailable
 
 STARTER = Path(__file__).with_name("starter")
-_MOVED = {"workflows": ".opsroom/workflows"}
+_MOVED = {"workflows": ".opsroom/workflows", "gitignore": ".gitignore"}
 
 
 @click.command("init")

@@ -65,6 +65,7 @@ def _example(port: int, folder: Path) -> None:
 
 
 def _say_where(server: Server, link: str) -> None:
+    _lend_token(server)
     click.echo(
         f"\nOpsroom is on {server.url}\nSign in once with {link}\nA fresh link: opsroom sign-in. Ctrl-C ends it.\n"
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
 from markupsafe import Markup
 
+from opsroom.contracts.facts import Answer, Question
 from opsroom.contracts.pages import PageRequest, View
 from opsroom.contracts.plane import Call
 from opsroom.kernel.actors import Resource, csrf_token
@@ -34,10 +35,23 @@ if TYPE_CHECKING:
     from opsroom.surfaces.derived import Derived
     from opsroom.surfaces.web.sentences import Sentences
 
+T = TypeVar("T")
 Identify = Callable[["Request"], "Actor | None"]
 TOAST = "opsroom_toast"
 FIRST_EVENTS = 50
 """Among so many events recorded first lies the oldest: what they tell of may have happened before it was recorded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageCall(Call):
+    """The plane as one page uses it: nothing changes while it is made, so each question is answered once."""
+
+    _told: dict[Question[Any], Answer[Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def ask(self, question: Question[T]) -> Answer[T]:
+        if question not in self._told:
+            self._told[question] = super().ask(question)
+        return self._told[question]
 
 
 @dataclass(kw_only=True)
@@ -55,10 +69,12 @@ class Web:
 
     def answer(self, request: Request, page: PageDeclaration) -> Response:
         """The page for whoever asks; what goes wrong becomes a page of its own."""
+        self.templates.compile_soon()
         try:
             asked = self.page_request(request)
         except UserError as error:
             return self.error(request, error)
+        asked = replace(asked, call=PageCall(plane=self.plane, actor=asked.call.actor))
         try:
             return self.respond(request, asked, page.render(asked), fallback=page.title)
         except UserError as error:

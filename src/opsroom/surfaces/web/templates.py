@@ -7,6 +7,7 @@ asks, which scope, which nonce) is `frame`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +30,8 @@ from opsroom.surfaces.web.scope import scope_query, with_query
 from opsroom.surfaces.web.sentences import Sentences, person, subject_text
 
 if TYPE_CHECKING:
+    from jinja2.bccache import Bucket
+
     from opsroom.contracts.pages import PageRequest, Part
 
 HERE = Path(__file__).parent / "templates"
@@ -64,6 +67,22 @@ class Frame:
         return with_query(self.path, self.request.query)
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Compiled templates of this process, for every environment made in it."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+        self.all_asked = threading.Event()
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
 _frame: ContextVar[Frame] = ContextVar("frame")
 
 
@@ -75,6 +94,7 @@ class Templates:
         self.environment = jinja2.Environment(
             loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(HERE), jinja2.PrefixLoader(loaders)]),
             autoescape=True,
+            bytecode_cache=_COMPILED,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -125,6 +145,16 @@ class Templates:
             for macro, value in vars(module).items():
                 if isinstance(value, jinja2.runtime.Macro):
                     setattr(macros, macro, value)
+
+    def compile_soon(self) -> None:
+        """Compiles every template beside the first page, once in a process, so that no later page waits for its own."""
+        if not _COMPILED.all_asked.is_set():
+            _COMPILED.all_asked.set()
+            threading.Thread(target=self._compile_all, name="web-templates", daemon=True).start()
+
+    def _compile_all(self) -> None:
+        for name in self.environment.list_templates(extensions=["html"]):
+            self.environment.get_template(name)
 
     def render(self, template: str, values: Mapping[str, Any], frame: Frame) -> Markup:
         """The template's HTML. Values named as a global hide it, so pages do not use `ui`, `link`, `parts`, `frame`."""

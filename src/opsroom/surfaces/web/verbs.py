@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -129,7 +130,7 @@ class VerbPages:
 
 
 def _form_view(derived: Derived, fields: list[Any], error: str) -> View:
-    about = (derived.operation.function.__doc__ or "").strip()
+    about = inspect.cleandoc(derived.operation.function.__doc__ or "")
     values = {"operation": derived.operation, "fields": fields, "about": about, "error": error}
     return View(template="pages/verb.html", values=values, title=derived.operation.name)
 

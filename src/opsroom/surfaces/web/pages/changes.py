@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from opsroom.contracts.pages import PageDeclaration, PageRequest, View
 from opsroom.kernel.errors import NotFound
+from opsroom.surfaces.web.formats import short
 from opsroom.surfaces.web.scope import read_scope
 from opsroom.surfaces.web.sight import Sight
 
@@ -115,11 +116,12 @@ def _subjects(asked: PageRequest) -> list[str]:
 
 
 def _by_subject(events: Sequence[Event]) -> list[tuple[str, list[Event]]]:
-    """Changes grouped by what they touched, the group with the newest first."""
+    """Changes grouped by what they touched (a service, a repository, else a thing with a name), the group with the newest first."""
     groups: dict[str, list[Event]] = {}
     for event in events:
         kinds = {one.partition(":")[0]: one for one in reversed(event.subjects)}
-        about = kinds.get("service") or kinds.get("repository") or next(iter(event.subjects), "")
+        named = [one for one in event.subjects if short(one.partition(":")[2]) == one.partition(":")[2]]
+        about = kinds.get("service") or kinds.get("repository") or next(iter(named), "")
         groups.setdefault(about, []).append(event)
     newest: dict[str, datetime] = {about: max(event.time for event in group) for about, group in groups.items()}
     return sorted(groups.items(), key=lambda group: newest[group[0]], reverse=True)
