@@ -15,10 +15,10 @@ demo: .venv/.ready
 	$(BIN)/opsroom demo
 
 test: .venv/.ready-dev lint types contracts
-	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadgroup --durations=15
+	$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile --durations=15
 
 test-quick: .venv/.ready-dev
-	$(BIN)/python -m pytest -m "not slow and not soak" -n 2
+	$(BIN)/python -m pytest -m "not slow and not soak" -n 2 --dist loadfile
 
 soak: .venv/.ready-dev
 	$(BIN)/python -m pytest -m soak
@@ -35,6 +35,7 @@ types: .venv/.ready-dev
 
 contracts: .venv/.ready-dev
 	$(BIN)/lint-imports
+	$(BIN)/deptry src
 
 # Versions as they are pinned; run after editing the dependencies in pyproject.toml.
 lock: .venv/.ready

@@ -41,7 +41,7 @@ def test_help_loads_no_library() -> None:
         "from opsroom.__main__ import main; main()\n"
         f"print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])"
     )
-    assert "Start\n  serve" in loaded and loaded.splitlines()[-1] == "LOADED []"
+    assert "Start\n  up" in loaded and loaded.splitlines()[-1] == "LOADED []"
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,12 @@ def as_person(web: Starlette, plane: Plane, person: str) -> TestClient:
 
 
 @pytest.fixture
+def signed_in_as(web: Starlette, plane: Plane) -> Callable[[str], TestClient]:
+    """`signed_in_as("person:vera")` is that person's browser."""
+    return partial(as_person, web, plane)
+
+
+@pytest.fixture
 def viewer(web: Starlette, plane: Plane) -> TestClient:
     """Signed in as someone who may read everything and change nothing."""
     person = plane.actors.people.add("vera", "system:test")
@@ -121,19 +128,20 @@ class Running:
     """A real server over its own plane. `stop` and `start` keep the address."""
 
     plane: Plane
-    floor: fake.Floor
+    make: Callable[[], Starlette]
     port: int
     session: str = ""
     server: Any = None
     thread: Any = None
     app: Any = field(default=None)
+    floor: fake.Floor = field(default_factory=fake.Floor)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self.app = build(self.plane, self.floor)
+        self.app = self.make()
         config = uvicorn.Config(
             self.app, host="127.0.0.1", port=self.port, log_level="error", timeout_graceful_shutdown=2
         )
@@ -157,15 +165,32 @@ class Running:
 @pytest.fixture
 def running(front_end_files: None, tmp_path: Path) -> Iterator[Running]:
     """A server with some history, on the machine's own time."""
-    plane = fake.build_plane(tmp_path)
+    plane, floor = fake.build_plane(tmp_path), fake.Floor()
     fake.some_history(plane)
-    made = Running(plane=plane, floor=fake.Floor(), port=free_port())
+    made = Running(plane=plane, make=lambda: build(plane, floor), port=free_port())
+    made.floor = floor
     made.session = fake.sign_in(plane)
     plane.ledger.seal()
     made.start()
     yield made
     made.stop()
     plane.store.close()
+
+
+@pytest.fixture
+def serve(front_end_files: None) -> Iterator[Callable[[Plane, Callable[[], Starlette]], Running]]:
+    """`serve(plane, make)` starts a server over a plane of the test's own."""
+    made: list[Running] = []
+
+    def start(plane: Plane, make: Callable[[], Starlette]) -> Running:
+        one = Running(plane=plane, make=make, port=free_port(), session=fake.sign_in(plane))
+        made.append(one)
+        one.start()
+        return one
+
+    yield start
+    for one in made:
+        one.stop()
 
 
 def free_port() -> int:
@@ -196,24 +221,35 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def go(self, path: str) -> None:
-        self.page.goto(self.url + path)
+    def go(self, path: str) -> int:
+        """Opens a page; its status."""
+        answer = self.page.goto(self.url + path)
         self.page.wait_for_selector("html[data-ready]")
+        status: int = answer.status
+        return status
 
     def wait_live(self) -> None:
         self.page.wait_for_selector("[data-live-state=on]")
 
 
 @pytest.fixture
-def visit(chromium: Any, running: Running) -> Iterator[Callable[..., Visit]]:
+def visit(visit_of: Callable[..., Visit], running: Running) -> Callable[..., Visit]:
     """`visit("/", width=390, theme="dark")` opens a page as an admin."""
+    return partial(visit_of, running)
+
+
+@pytest.fixture
+def visit_of(chromium: Any) -> Iterator[Callable[..., Visit]]:
+    """`visit_of(server, "/", width=390)` opens a page of a server as an admin."""
     contexts = []
 
-    def make(path: str = "/", *, width: int = 1280, theme: str = "light", motion: str = "no-preference") -> Visit:
+    def make(
+        running: Running, path: str = "/", *, width: int = 1280, theme: str = "light", motion: str = "no-preference"
+    ) -> Visit:
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion=motion
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         context.add_cookies([{"name": COOKIE, "value": running.session, "url": running.url}])
         contexts.append(context)
         made = Visit(context.new_page(), running.url)

@@ -58,6 +58,19 @@ def test_charts_are_drawn_with_their_changes_marked(visit):
     seen.page.wait_for_url(re.compile("/changes/evt_"))
 
 
+def test_marks_that_would_lie_over_each_other_become_one(visit, running):
+    for number in range(9):
+        fake.record(running.plane, "change.pushed", "repository:ops", ago=500 - number, commit="a" * 40)
+    seen = visit("/?since=1h")
+    several = seen.page.locator(".chart").first.locator(".chart-mark.several")
+    several.wait_for()
+    assert several.inner_text() == "9"
+    assert "and 1 more" in several.get_attribute("title")
+    several.click()
+    seen.page.wait_for_url(re.compile(r"/changes\?.*since=.*until=.*only=changes"))
+    assert seen.page.locator(".event").count() == 9
+
+
 def test_a_chart_without_samples_or_with_a_bad_query_says_so(visit):
     seen = visit("/look")
     seen.page.evaluate(

@@ -53,14 +53,12 @@ def test_an_unknown_event(client):
     assert client.get("/changes/evt_nope").status_code == 404
 
 
-def test_who_may_see_one_team_sees_its_events_alone(plane, web, record):
-    from conftest import as_person
-
+def test_who_may_see_one_team_sees_its_events_alone(plane, signed_in_as, record):
     person = plane.actors.people.add("otto", "system:test")
     plane.actors.people.grant(person.id, "viewer", "system:test", team="shop")
     record("deployment.finished", "service:storefront", "environment:production", version="v1")
     other = record("configuration.applied", "host:web-1", count=3, host="web-1")
-    client = as_person(web, plane, person.id)
+    client = signed_in_as(person.id)
     text = client.get("/changes").text
     assert "storefront" in text.split("<main")[1] and "settings applied" not in text
     assert client.get(f"/changes/{other.id}").status_code == 404

@@ -155,6 +155,22 @@ def test_menu_keys_are_unique():
         navigation.menu([page("/a"), page("/b")])
 
 
+def test_the_menu_is_grouped_and_opens_the_section_at_hand():
+    def page(path):
+        return PageDeclaration(path=path, title=path, render=lambda asked: View(template="x"), nav=path)
+
+    entries = navigation.menu([page(path) for path in ("/own", "/schedules", "/", "/workflows", "/runs", "/services")])
+    current = navigation.current(entries, "/workflows/start")
+    groups = navigation.grouped(entries, current)
+    drawn = [[(one.entry.path, [sub.path for sub in one.under], one.open) for one in group] for group in groups]
+    assert drawn == [
+        [("/", [], False), ("/services", [], False)],
+        [("/runs", ["/workflows"], True)],
+        [("/own", [], False), ("/schedules", [], False)],
+    ]
+    assert [one.path for one in navigation.crumbs(entries, "/workflows/start", "x")] == ["/runs", "/workflows", ""]
+
+
 def test_breadcrumbs_follow_the_longest_entry():
     entries = [navigation.Entry(path=path, words=path, key="", icon="") for path in ("/", "/runs")]
     assert [crumb.path for crumb in navigation.crumbs(entries, "/runs/r1", "r1")] == ["/runs", ""]

@@ -61,8 +61,8 @@ def test_both_themes_name_the_same_colours():
 def test_every_icon_is_in_the_sprite(front_end_files):
     sprite = set(re.findall(r'<symbol id="([\w-]+)"', (assets.STATIC / "vendor/icons.svg").read_text()))
     used = {*navigation.ICONS.values(), "circle"}
-    for template in TEMPLATES.rglob("*.html"):
-        used |= set(re.findall(r"ui\.icon\('([\w-]+)'", template.read_text()))
+    for template in [*TEMPLATES.rglob("*.html"), *area_templates()]:
+        used |= set(re.findall(r"""(?:ui\.icon\(|icon=)['"]([\w-]+)['"]""", template.read_text()))
     assert used <= sprite, f"name these in ICONS of hatch_build.py: {sorted(used - sprite)}"
 
 

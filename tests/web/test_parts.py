@@ -16,7 +16,9 @@ from opsroom.surfaces.web.graph import GraphJob, layout
 from opsroom.surfaces.web.live import as_types, matches
 from opsroom.surfaces.web.logs import failing_line, log_rows
 from opsroom.surfaces.web.parts import bars, column, sort_rows, sparkline, state_of
-from opsroom.surfaces.web.scope import with_query
+from opsroom.surfaces.web.scope import default_since, with_query
+from opsroom.surfaces.web.sentences import person
+from opsroom.surfaces.web.templates import _below
 from opsroom.workflows.protocol import LogLine
 
 SPACE = "\xa0"
@@ -58,6 +60,25 @@ def test_times():
     assert formats.ago(NOW + timedelta(days=3), NOW) == f"in 3{SPACE}d"
     assert formats.ago(NOW, NOW) == "just now"
     assert formats.ago(None, NOW) == "–"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "since"), [(None, "5m"), (0, "5m"), (4, "5m"), (12, "15m"), (20, "30m"), (45, "1h"), (60_000, "1h")]
+)
+def test_a_young_installation_shows_its_whole_life(minutes, since):
+    born = None if minutes is None else NOW - timedelta(minutes=minutes)
+    assert default_since(born, NOW) == since
+
+
+def test_headings_of_a_text_stand_below_those_of_its_page():
+    assert _below('<h1 id="a">x</h1><h2>y</h2>') == '<h3 id="a">x</h3><h4>y</h4>'
+    assert _below("<h3>x</h3><hr><p>h1</p>") == "<h3>x</h3><hr><p>h1</p>"
+
+
+def test_actors_are_named_as_people_say_them():
+    assert [person(one) for one in ("person:maria", "system:cost", "run:run_01m83", "git:x@y")] == [
+        "maria", "cost", "a run", "git:x@y",
+    ]  # fmt: skip
 
 
 def test_short_ids():
@@ -116,6 +137,13 @@ def test_jobs_do_not_overlap_and_edges_run_forward(jobs):
     assert len(places) == len(jobs)
     for node in drawn.nodes:
         assert node.x + drawn.node_width <= drawn.width and node.y + drawn.node_height <= drawn.height
+
+
+def test_many_columns_are_drawn_narrow():
+    chain = [GraphJob(id=str(number), name="job", needs=(str(number - 1),)) for number in range(6)]
+    wide, narrow = layout(chain[:4]), layout(chain)
+    assert not wide.compact and narrow.compact
+    assert wide.width < 980 and narrow.width < 980
 
 
 def test_a_chain_has_a_column_for_each():

@@ -268,8 +268,9 @@ def test_a_job_finds_signals_as_any_process_does(run: Run) -> None:
         said = run(["grep SigIgn /proc/self/status; yes | head -1"])
     finally:
         signal.signal(signal.SIGINT, before)
-    ignored, line = said.out.split()[1:]
-    assert not int(ignored, 16) & 0x7FFFFFFF and line == "y"
+    # `yes` may say that its pipe was closed: that it noticed is what this is about.
+    words = said.out.split()
+    assert not int(words[1], 16) & 0x7FFFFFFF and words[2] == "y"
 
 
 def test_cancellation(run: Run, heard: Any) -> None:

@@ -16,10 +16,12 @@ from opsroom.areas.incidents.operations.on_call import show_on_call
 from opsroom.areas.incidents.timeline import timeline
 from opsroom.contracts.facts import OnCall
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
+from opsroom.kernel.clock import stamp
 from opsroom.kernel.errors import Invalid, Place
 
 LIVE = ("incident.", "page.", "runbook.", "postmortem.", "action.", "run.", "deployment.")
 SHOWN_RESOLVED = 50
+AROUND = timedelta(minutes=5)
 
 
 def list_page(asked: PageRequest) -> View:
@@ -62,6 +64,8 @@ def incident_page(asked: PageRequest) -> View:
         "queries": _queries(alerts), "suspect_events": {str(one["event"]) for one in incident.suspects},
         "lasts": ((incident.resolved or plane.clock.now()) - incident.onset) / timedelta(seconds=1),
     }  # fmt: skip
+    around = (incident.onset - AROUND, min(plane.clock.now(), (incident.resolved or plane.clock.now()) + AROUND))
+    values["around"] = {"since": stamp(around[0]), "until": stamp(around[1])}
     in_repository = bool(path) and "://" not in path
     return View(
         template="incidents/incident.html", values=values, title=incident.title,

@@ -23,6 +23,9 @@ LIMIT = 20
 FOLLOWS = timedelta(seconds=30)
 """A step of the series twice as long after a change by this much says half as much for it."""
 
+SLACK = timedelta(seconds=8)
+"""How closely the moment is known at which a series left its level: it is read in steps, and over rates of half a minute."""
+
 Relation = Literal["same", "dependency", "further", "configuration", "dependent", "unrelated"]
 
 RELATIONS: Mapping[Relation, float] = {
@@ -118,7 +121,7 @@ def _replaced(changes: Sequence[Change], onset: datetime) -> frozenset[str]:
     """Events of deployments whose version ran no more when the symptom began: a later one of the same service took their place."""
     last: dict[tuple[Any, ...], Change] = {}
     deployments = [one for one in changes if any(subject.startswith("deployment:") for subject in one.subjects)]
-    effective = [one for one in deployments if one.ended <= onset and not one.failed and not one.going_on]
+    effective = [one for one in deployments if one.ended <= onset + SLACK and not one.failed and not one.going_on]
     for change in sorted(effective, key=lambda one: one.ended):
         last[change.services, change.environment] = change
     return frozenset(one.event for one in effective if last[one.services, one.environment] is not one)
@@ -214,7 +217,7 @@ def _evidence(symptom: Symptom, change: Change) -> tuple[float, str]:
     shift = symptom.shift
     moved = datetime.fromtimestamp(shift.start, symptom.onset.tzinfo)
     levels = f"from {shift.before:.3g} to {shift.after:.3g}"
-    if change.began > moved:
+    if change.began > moved + SLACK:
         return MOVED_BEFORE, f"The alert's series had gone {levels} already, {span(change.began - moved)} before it."
     lag = max(moved - change.ended, timedelta(0))
     factor = NOT_RIGHT_AFTER + (1 - NOT_RIGHT_AFTER) * 0.5 ** (lag / FOLLOWS)

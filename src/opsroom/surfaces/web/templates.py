@@ -7,6 +7,7 @@ asks, which scope, which nonce) is `frame`.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -67,6 +68,10 @@ class Frame:
         return with_query(self.path, self.request.query)
 
 
+_HEADING = re.compile(r"<h([1-6])\b")
+_HEADINGS = re.compile(r"(</?h)([1-6])([\s>])")
+
+
 class _Compiled(jinja2.BytecodeCache):
     """Compiled templates of this process, for every environment made in it."""
 
@@ -107,6 +112,7 @@ class Templates:
             money=formats.money,
             short=formats.short,
             shas=formats.shas,
+            below=_below,
             clock_time=formats.clock_time,
             person=person,
             subject_text=subject_text,
@@ -192,6 +198,14 @@ def _here(**query: object) -> str:
     """This page again with some of its query changed: `here(sort="-seconds")`."""
     frame = _frame.get()
     return with_query(frame.path, frame.request.query, query)
+
+
+def _below(html: str, level: int = 3) -> Markup:
+    """A text's HTML, such as a runbook's, with its headings moved to stand below those of the page: the highest becomes `level`."""
+    found = [int(number) for number in _HEADING.findall(html)]
+    shift = level - min(found, default=level)
+    moved = _HEADINGS.sub(lambda tag: f"{tag[1]}{min(6, int(tag[2]) + shift)}{tag[3]}", html)
+    return Markup(moved)  # noqa: S704 - only the level of headings has changed
 
 
 def _ago(moment: datetime | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from opsroom.areas.delivery import artifact_store
@@ -16,6 +17,7 @@ from opsroom.areas.delivery.operations.deployments import (
 )
 from opsroom.areas.delivery.pages.drawing import Node
 from opsroom.contracts.pages import PageRequest, View
+from opsroom.kernel.clock import stamp
 from opsroom.kernel.errors import Conflict, NotFound, Place
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from opsroom.kernel.commits import Commit
 
 COMMITS_SHOWN = 50
+AROUND = timedelta(minutes=5)
 
 
 def listing(asked: PageRequest) -> View:
@@ -50,7 +53,7 @@ def show(asked: PageRequest) -> View:
         template="delivery/deployment.html",
         values={
             "deployment": view, "news": news, "way": way, "steps": _steps(view), "map": _map(call.plane, view),
-            "back": _back(call.plane, view), "events": call.plane.ledger.find(subjects=[f"deployment:{id}"], limit=30),
+            "back": _back(call.plane, view), "around": _around(call.plane, view), "events": call.plane.ledger.find(subjects=[f"deployment:{id}"], limit=30),
         },
         title=f"{view.service} {view.version} to {view.environment}",
         code=_place(call.plane, view),
@@ -104,6 +107,12 @@ def _map(plane: Plane, view: DeploymentView) -> list[Node]:
             for one in here
         ),
     ]  # fmt: skip
+
+
+def _around(plane: Plane, view: DeploymentView) -> dict[str, str]:
+    """The time its charts are about: from some minutes before it to some after it."""
+    until = min(plane.clock.now(), (view.finished or plane.clock.now()) + AROUND)
+    return {"since": stamp(view.created - AROUND), "until": stamp(until)}
 
 
 def _back(plane: Plane, view: DeploymentView) -> tuple[str, str]:

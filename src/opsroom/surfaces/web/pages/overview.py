@@ -38,6 +38,7 @@ class OverviewPage:
         return View(
             template="pages/overview.html",
             values={
+                "in_force": bool(self._web.plane.catalogs.current().commit),
                 "changes": [event for event in found if sight.sees(event)][:RECENT],
                 "rate": f"sum by (service) (rate(http_requests_total{{{matchers}}}[1m]))",
                 "errors": _errors(matchers),
@@ -52,5 +53,7 @@ class OverviewPage:
 
 
 def _errors(matchers: str) -> str:
+    """Errors a second; where there are requests and none of them failed, 0."""
     failing = ",".join(part for part in (matchers, 'code=~"5.."') if part)
-    return f"sum by (service) (rate(http_requests_total{{{failing}}}[1m]))"
+    failed, all_of_them = (f"sum by (service) (rate(http_requests_total{{{one}}}[1m]))" for one in (failing, matchers))
+    return f"{failed} or 0 * {all_of_them}"

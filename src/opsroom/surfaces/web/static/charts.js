@@ -112,7 +112,7 @@ function build(figure, body, spec, told, marks) {
   const order = spec.kind === "stack" ? told.series.map((_, at) => told.series.length - 1 - at) : told.series.map((_, at) => at);
   const font = `12px ${getComputedStyle(document.body).fontFamily}`;
   const axis = { stroke: colours.text, font, grid: { stroke: colours.line, width: 1 }, ticks: { show: false } };
-  const fill = (css) => (spec.kind === "line" || !spec.kind ? undefined : `color-mix(in srgb, ${css} ${spec.kind === "stack" ? 100 : 14}%, transparent)`);
+  const fill = (css) => (spec.kind === "line" || !spec.kind ? undefined : spec.kind === "stack" ? `color-mix(in srgb, ${css} 50%, ${colours.page})` : `color-mix(in srgb, ${css} 14%, transparent)`);
   body.replaceChildren();
   const width = () => Math.max(200, body.clientWidth);
   state.plot = new uPlot({
