@@ -53,7 +53,7 @@ def test_charts_are_drawn_with_their_changes_marked(visit):
     card = seen.page.locator(".chart-card")
     assert re.search(r"storefront\s*[\d.]+\sreq/s", card.inner_text().replace("\n", " "))
     seen.page.locator(".chart-table summary").first.click()
-    assert seen.page.locator(".chart-table").first.locator("tbody tr").count() > 30
+    seen.page.locator(".chart-table").first.locator("tbody tr").nth(30).wait_for()
     marks.nth(1).click()
     seen.page.wait_for_url(re.compile("/changes/evt_"))
 
