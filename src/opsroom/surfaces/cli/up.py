@@ -41,7 +41,10 @@ def _own(repo: str, port: int, folder: Path) -> None:
     server.wait()
     api = Api(server.url, server.token)
     _say_where(server, api.post("sign-in-links")["url"])
-    _stay(server)
+    try:
+        _stay(server)
+    finally:
+        server.end()
 
 
 def _example(port: int, folder: Path) -> None:
@@ -93,5 +96,3 @@ def _stay(server: Server) -> None:
         server.serving.wait()
     except KeyboardInterrupt:
         click.echo("ending …")
-    finally:
-        server.end()

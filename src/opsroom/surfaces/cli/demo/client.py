@@ -54,6 +54,8 @@ class Api:
     def _answer(self, method: str, path: str, **given: Any) -> Any:
         import httpx2
 
+        if self._http.is_closed:
+            raise Unavailable(f"nobody asks {self.url} any more")
         try:
             reply = self._http.request(method, path, **given)
         except httpx2.TransportError as error:

@@ -29,10 +29,10 @@ class Stage:
         return Story(team=self.team, api=self.api, server=self.server, tell=tell, killing=killing)
 
     def close(self, *, leave_running: bool = False) -> None:
-        self.receivers.close()
-        self.api.close()
         if not leave_running:
             self.server.stop()
+        self.receivers.close()
+        self.api.close()
 
 
 def set_up(folder: Path, *, port: int = 0) -> Stage:
