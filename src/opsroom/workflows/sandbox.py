@@ -121,12 +121,8 @@ def command(
     *, mounts: Sequence[Mount], private: Mapping[str, int], etc: Path, hidden: Sequence[Path] = ()
 ) -> list[str]:
     """The words to put before a command. `private`: folders in memory that nobody else sees, with their size in bytes;
-    `etc`: a folder for generated files, written here; `hidden`: paths of this machine that must not show even where /usr does."""
-    words = [str(bwrap_path()), *_NAMESPACES, *_system()]
-    etc.mkdir(exist_ok=True)
-    for name, text in _FILES.items():
-        (etc / name).write_text(text)
-        words += ["--ro-bind", str(etc / name), f"/etc/{name}"]
+    `etc`: a folder that is made here and becomes /etc; `hidden`: paths of this machine that must not show even where /usr does."""
+    words = [str(bwrap_path()), *_NAMESPACES, *_system(), *_etc(etc)]
     for prefix in interpreter_prefixes():
         words += ["--ro-bind", prefix, prefix]
     for path in hidden:
@@ -172,10 +168,39 @@ def _system() -> tuple[str, ...]:
             words += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             words += ["--ro-bind", str(path), str(path)]
+    return tuple(words)
+
+
+def _etc(folder: Path) -> list[str]:
+    """Fills the folder that becomes /etc. Files are copied, not bound: each mount costs a job more than a small copy does."""
+    shutil.rmtree(folder, ignore_errors=True)
+    files, links, folders = _system_etc()
+    for name in folders:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name, raw in {**files, **{name: text.encode() for name, text in _FILES.items()}}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(raw)
+    for name, target in links.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(target)
+    words = ["--ro-bind", str(folder), "/etc"]
+    for name in folders:
+        words += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
+    return words
+
+
+def _system_etc() -> tuple[Mapping[str, bytes], Mapping[str, Path], Sequence[str]]:
+    """What jobs see of this machine's /etc: files by name, links that lead out of it, folders.
+    Read for each job: a runner lives for months, and what is installed meanwhile counts."""
+    files: dict[str, bytes] = {}
+    links: dict[str, Path] = {}
+    folders: list[str] = []
     for name in _ETC:
         path = Path("/etc") / name
         if path.is_symlink() and not path.resolve().is_relative_to("/etc"):
-            words += ["--symlink", str(path.readlink()), str(path)]
-        elif path.exists():
-            words += ["--ro-bind", str(path), str(path)]
-    return tuple(words)
+            links[name] = path.readlink()
+        elif path.is_dir():
+            folders.append(name)
+        elif path.is_file():
+            files[name] = path.read_bytes()
+    return files, links, tuple(folders)
