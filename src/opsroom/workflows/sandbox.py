@@ -9,14 +9,16 @@ for root; a server run as an ordinary user has them all.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from opsroom.kernel.errors import MissingTool
 from opsroom.kernel.settings import child_environment
@@ -118,11 +120,11 @@ def bwrap_path() -> Path:
 
 
 def command(
-    *, mounts: Sequence[Mount], private: Mapping[str, int], etc: Path, hidden: Sequence[Path] = ()
+    *, mounts: Sequence[Mount], private: Mapping[str, int], shared: Path, hidden: Sequence[Path] = ()
 ) -> list[str]:
     """The words to put before a command. `private`: folders in memory that nobody else sees, with their size in bytes;
-    `etc`: a folder that is made here and becomes /etc; `hidden`: paths of this machine that must not show even where /usr does."""
-    words = [str(bwrap_path()), *_NAMESPACES, *_system(), *_etc(etc)]
+    `shared`: a folder that jobs have in common, for the files of their /etc; `hidden`: paths of this machine that must not show even where /usr does."""
+    words = [str(bwrap_path()), *_NAMESPACES, *_system(), *_etc(shared)]
     for prefix in interpreter_prefixes():
         words += ["--ro-bind", prefix, prefix]
     for path in hidden:
@@ -171,34 +173,44 @@ def _system() -> tuple[str, ...]:
     return tuple(words)
 
 
-def _etc(folder: Path) -> list[str]:
-    """Fills the folder that becomes /etc. Files are copied, not bound: each mount costs a job more than a small copy does."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _etc(place: Path) -> list[str]:
+    """One mount for all files of /etc: they are copied, once for the jobs that share `place`, as each mount of its own would
+    cost every job more. The folder is named by what it holds, so that jobs may find it at the same time, and later ones anew."""
     files, links, folders = _system_etc()
-    for name in folders:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for name, raw in {**files, **{name: text.encode() for name, text in _FILES.items()}}.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(raw)
-    for name, target in links.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).symlink_to(target)
+    folder = place / f".etc-{_digest(files, links, folders)}"
+    if not folder.is_dir():
+        made = Path(tempfile.mkdtemp(prefix=".etc-", dir=place))
+        for name in {str(PurePath(one).parent) for one in (*files, *links)} | set(folders):
+            (made / name).mkdir(parents=True, exist_ok=True)
+        for name, raw in files.items():
+            (made / name).write_bytes(raw)
+        for name, target in links.items():
+            (made / name).symlink_to(target)
+        made.chmod(0o755)
+        try:
+            made.rename(folder)
+        except OSError:  # Another job made it meanwhile.
+            shutil.rmtree(made)
     words = ["--ro-bind", str(folder), "/etc"]
     for name in folders:
         words += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
     return words
 
 
-def _system_etc() -> tuple[Mapping[str, bytes], Mapping[str, Path], Sequence[str]]:
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _system_etc() -> tuple[Mapping[str, bytes], Mapping[str, str], Sequence[str]]:
     """What jobs see of this machine's /etc: files by name, links that lead out of it, folders.
     Read for each job: a runner lives for months, and what is installed meanwhile counts."""
-    files: dict[str, bytes] = {}
-    links: dict[str, Path] = {}
+    files = {name: text.encode() for name, text in _FILES.items()}
+    links: dict[str, str] = {}
     folders: list[str] = []
     for name in _ETC:
         path = Path("/etc") / name
         if path.is_symlink() and not path.resolve().is_relative_to("/etc"):
-            links[name] = path.readlink()
+            links[name] = str(path.readlink())
         elif path.is_dir():
             folders.append(name)
         elif path.is_file():

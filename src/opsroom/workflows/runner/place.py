@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,11 +93,11 @@ def _sandboxed(request: Request) -> Place:
         mounts.append(Mount(source=str(egress.folder), target=INSIDE_EGRESS))
         leave.append(egress.stop)
         before, variables = egress.forwarder(), egress.variables()
-    _make_mount_points(layout)
+    _make_mount_points(layout, (INSIDE_EGRESS,) if request.order.network else ())
     words = sandbox.command(
         mounts=mounts,
         private={_INSIDE_SCRIPTS: _SCRIPTS_BYTES},
-        etc=folder / "etc",
+        shared=folder.parent.parent,
         hidden=folder.parents[3:4],
     )
     path = sandbox.search_path(request.path)
@@ -116,9 +116,9 @@ def _sandboxed(request: Request) -> Place:
     return Place(shell=shell, scripts=_INSIDE_SCRIPTS, search_path=path, variables=variables, leave=leave_all)
 
 
-def _make_mount_points(layout: Layout) -> None:
+def _make_mount_points(layout: Layout, further: Sequence[str]) -> None:
     """The folders in the job's home that others are mounted on. bubblewrap would follow a link that a job left in their place."""
-    names = [layout.inside_workspace, layout.inside_temp, _INSIDE_SCRIPTS, INSIDE_EGRESS]
+    names = [layout.inside_workspace, layout.inside_temp, _INSIDE_SCRIPTS, *further]
     with Folder(layout.home) as home:
         for path in (name.removeprefix(f"{layout.inside_home}/") for name in names):
             try:
