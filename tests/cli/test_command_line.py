@@ -6,21 +6,24 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsroom.app.areas import load_areas
 from opsroom.contracts.kernel_operations import KERNEL_OPERATIONS
+from opsroom.contracts.operations import Model
 from opsroom.contracts.plane import Plane
 from opsroom.kernel.clock import parse_stamp
 from opsroom.kernel.settings import Settings
 from opsroom.surfaces.cli.commands import command_of
 from opsroom.surfaces.cli.doctor import check_all
-from opsroom.surfaces.cli.tables import lines_of
+from opsroom.surfaces.cli.tables import fitted, lines_of
 from opsroom.surfaces.cli.values import JsonValue, Moment
 from opsroom.surfaces.derived import derive
 
@@ -244,7 +247,48 @@ rows = st.lists(st.fixed_dictionaries({"id": cells, "name": cells, "at": cells})
 
 
 @given(rows=rows, width=st.integers(40, 120))
-def test_a_table_has_one_line_a_row_and_fits(rows: list[dict[str, object]], width: int) -> None:
-    lines = lines_of(rows, ("id", "name", "at"), width=width)
+def test_a_table_has_one_line_a_row_and_fits_the_terminal(rows: list[dict[str, object]], width: int) -> None:
+    lines, missing = fitted(rows, ("id", "name", "at"), width=width, today=date(2026, 11, 23))
     assert len(lines) == len(rows) + 1
-    assert all(len(line) <= width and "\n" not in line for line in lines)
+    assert not any("\n" in line for line in lines)
+    assert {"id", "name", "at"} >= set(missing)
+    assert all(len(line) <= width for line in lines) or missing
+
+
+def test_a_narrow_terminal_keeps_what_a_row_is_asked_for_by_and_says_what_it_leaves_out() -> None:
+    row = {
+        "id": "run_01m83sc23e1hnk0gz54mhn",
+        "digest": "sha256:" + "ab" * 32,
+        "commit": "0123456789abcdef0123456789abcdef01234567",
+        "created": "2026-11-23T08:47:30Z",
+        "services": [{"name": "shop"}, {"name": "till"}],
+    }
+    wide, none = fitted([row], (), width=200, today=date(2001, 1, 1))
+    assert none == []
+    assert "sha256:abababababab  0123456789ab  " in wide[1]
+    assert wide[1].endswith("shop, till")
+    narrow, missing = fitted([row], (), width=60, today=date(2001, 1, 1))
+    assert narrow[1].startswith("run_01m83sc23e1hnk0gz54mhn")
+    assert missing
+    assert all(len(line) <= 60 for line in narrow)
+
+
+def test_what_goes_to_a_file_is_whole() -> None:
+    row = {"id": "a", "digest": "sha256:" + "ab" * 32, "note": "x" * 110}
+    assert "sha256:" + "ab" * 32 in lines_of([row])[1]
+    assert "x" * 110 in lines_of([row])[1]
+
+
+def test_the_columns_of_a_terminal_are_fields_of_what_is_listed() -> None:
+    results = [derive(operation).result for area in load_areas() for operation in area.operations]
+    listed = [
+        one.model_fields["items"].annotation if hasattr(one, "model_fields") and "items" in one.model_fields else one
+        for one in results
+    ]
+    models = [
+        model for one in listed for model in get_args(one) if isinstance(model, type) and issubclass(model, Model)
+    ]
+    assert len(models) > 30
+    assert [
+        f"{model.__name__}.{name}" for model in models for name in model.columns if name not in model.model_fields
+    ] == []

@@ -33,9 +33,11 @@ Scope = Callable[["Call", Mapping[str, Any]], "Resource"]
 
 class Model(BaseModel):
     """A frozen value that crosses a boundary; unknown fields are refused. `reveals` names fields that hold a secret made just
-    now and shown this once (a new token): only they escape redaction."""
+    now and shown this once (a new token): only they escape redaction. `columns` names the fields that a table on a terminal shows
+    of a listed model (none: all of them)."""
 
     reveals: ClassVar[frozenset[str]] = frozenset()
+    columns: ClassVar[tuple[str, ...]] = ()
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 

@@ -21,6 +21,7 @@ from opsroom.areas.configuration.views import (
 )
 from opsroom.areas.configuration.wanted import target_of, targets
 from opsroom.contracts.operations import Page, operation
+from opsroom.contracts.scopes import Seen
 from opsroom.kernel.actors import Resource
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _of_plan(call: Call, given: Mapping[str, Any]) -> Resource:
         return _of_host(call, {"target": rows.get_plan(tx, given["id"]).plan.target})
 
 
-@operation("plans.list")
+@operation("plans.list", scope=Seen(shows_host))
 def list_plans(call: Call, *, target: str = "", state: str = "", after: str = "", limit: int = 50) -> Page[PlanView]:
     """Plans, newest first, of one host or all, in one state or any."""
     with call.plane.store.read() as tx:
@@ -50,7 +51,7 @@ def list_plans(call: Call, *, target: str = "", state: str = "", after: str = ""
     return Page(items=items, next=items[-1].id if len(found) > limit else "")
 
 
-@operation("plans.show", scope=_of_plan)
+@operation("plans.show", scope=Seen(shows_host))
 def show_plan(call: Call, id: str) -> PlanView:
     """One plan with every change. Error: not found."""
     with call.plane.store.read() as tx:
@@ -81,7 +82,7 @@ def apply_stored_plan(call: Call, id: str, *, digest: str) -> PlanView:
     return plan_view(done)
 
 
-@operation("drift.list")
+@operation("drift.list", scope=Seen(shows_host))
 def list_drift(call: Call, *, target: str = "") -> list[DriftView]:
     """What was changed outside, by host: the files, what differs, and what is known of who did it. Error: no such host."""
     plane = call.plane
@@ -100,7 +101,7 @@ def list_drift(call: Call, *, target: str = "") -> list[DriftView]:
     return views
 
 
-@operation("configurations.list")
+@operation("configurations.list", scope=Seen(shows_host))
 def list_configurations(call: Call, *, target: str = "", state: str = "") -> list[ObjectView]:
     """Every managed file and how it is now: in sync, drifted, not applied, unknown. Error: no such host."""
     found = [target_of(call.plane, target)] if target else targets(call.plane)

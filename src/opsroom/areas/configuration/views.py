@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from opsroom.areas.configuration.model import ObjectState, PlanState, StoredPlan
 from opsroom.contracts.operations import Model
@@ -35,6 +35,9 @@ class PlanView(Model):
     """A plan: what would change on a host to make it as the ops repo has it at `commit`. `unknown` names what could not be read and
     why; nothing is planned for it. `text` is the same as a person reviews it; `digest` is what an approval names."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "target", "state", "changes", "unknown", "risks", "created", "created_by", "applied_by",
+    )  # fmt: skip
     id: str
     digest: str
     target: str
@@ -68,6 +71,7 @@ class DriftObject(Model):
 class DriftView(Model):
     """Drift of a host. `objects` were changed outside and nobody accepted that; `unknown` could not be read, and why."""
 
+    columns: ClassVar[tuple[str, ...]] = ("target", "objects", "accepted", "unknown")
     target: str
     objects: list[DriftObject]
     accepted: list[DriftObject]
@@ -78,6 +82,7 @@ class ObjectView(Model):
     """A managed file and how it is. `resource` is its ManagedFile ("" : nobody manages it); `commit` and `event` say since when it was
     last as it should be; `reason` why its state is unknown."""
 
+    columns: ClassVar[tuple[str, ...]] = ("path", "state", "reason", "mode", "owner", "modified")
     target: str
     path: str
     resource: str

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from opsroom.areas.cost import store as rows
 from opsroom.areas.cost.budgets import members, spent
 from opsroom.areas.cost.pricing import period_start
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import SEEN, Seen, Shared, Sifted
 
 
 class RunCostView(Model):
     """What one run cost, in micro-units of `currency`, and the event that says so."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "run", "service", "repository", "finished", "cpu_seconds", "micros", "currency",
+    )  # fmt: skip
     run: str
     service: str
     repository: str
@@ -70,7 +75,7 @@ class PriceView(Model):
     run_micros: int
 
 
-@operation("costs.list")
+@operation("costs.list", scope=SEEN)
 def list_costs(call: Call, *, service: str = "", after: str = "", limit: int = 50) -> Page[RunCostView]:
     """What each run cost, newest first."""
     with call.plane.store.read() as tx:
@@ -79,7 +84,7 @@ def list_costs(call: Call, *, service: str = "", after: str = "", limit: int = 5
     return Page[RunCostView](items=items, next=items[-1].run if len(found) > limit else "")
 
 
-@operation("costs.summary")
+@operation("costs.summary", scope=Sifted("the runs of services that the actor may read"))
 def summarise_costs(call: Call, *, since: datetime | None = None, until: datetime | None = None) -> CostSummary:
     """The cost of all runs by service and by workflow; the parts sum to the whole exactly."""
     with call.plane.store.read() as tx:
@@ -97,7 +102,7 @@ def summarise_costs(call: Call, *, since: datetime | None = None, until: datetim
     )  # fmt: skip
 
 
-@operation("budgets.list")
+@operation("budgets.list", scope=Seen(_shows))
 def list_budgets(call: Call) -> list[BudgetView]:
     """Every budget of the ops repo with what is spent in its running period."""
     plane, views = call.plane, []
@@ -115,7 +120,7 @@ def list_budgets(call: Call) -> list[BudgetView]:
     return views
 
 
-@operation("prices.list")
+@operation("prices.list", scope=Shared("a price is the same for every team"))
 def list_prices(call: Call) -> list[PriceView]:
     """Every version of a price list that was in force, newest first."""
     with call.plane.store.read() as tx:

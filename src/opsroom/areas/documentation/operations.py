@@ -8,6 +8,7 @@ from opsroom.areas.documentation import store as rows
 from opsroom.areas.documentation.model import excerpt, search
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Seen, Sifted
 from opsroom.kernel.errors import NotFound
 
 HITS = 50
@@ -51,7 +52,7 @@ class BrokenLink(Model):
     event: str
 
 
-@operation("docs.list")
+@operation("docs.list", scope=Seen(shows_document))
 def list_documents(call: Call, *, kind: str = "", service: str = "") -> list[DocumentView]:
     """Every document, by path."""
     with call.plane.store.read() as tx:
@@ -59,7 +60,7 @@ def list_documents(call: Call, *, kind: str = "", service: str = "") -> list[Doc
     return [DocumentView(**{name: row[name] for name in DocumentView.model_fields}) for row in found]
 
 
-@operation("docs.read")
+@operation("docs.read", scope=Seen(shows_document))
 def read_document(call: Call, *, path: str) -> DocumentText:
     """One document by its path."""
     with call.plane.store.read() as tx:
@@ -69,7 +70,7 @@ def read_document(call: Call, *, path: str) -> DocumentText:
     return DocumentText(**{name: row[name] for name in DocumentText.model_fields})
 
 
-@operation("docs.search")
+@operation("docs.search", scope=Sifted("documents that the actor may read"))
 def search_documents(call: Call, *, text: str) -> list[Hit]:
     """Documents that hold every word, best first, at most 50."""
     with call.plane.store.read() as tx:
@@ -80,7 +81,7 @@ def search_documents(call: Call, *, text: str) -> list[Hit]:
     ]
 
 
-@operation("links.list")
+@operation("links.list", scope=Sifted("links of documents that the actor may read"))
 def list_links(call: Call) -> list[BrokenLink]:
     """Links of the documents, and runbooks of alerts, that lead nowhere. Addresses of other hosts are not checked."""
     with call.plane.store.read() as tx:

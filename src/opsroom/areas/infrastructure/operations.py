@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from opsroom.areas.infrastructure import store as rows
 from opsroom.areas.infrastructure.endings import endings
@@ -13,6 +13,7 @@ from opsroom.areas.infrastructure.observing import machine_of
 from opsroom.areas.infrastructure.runners import jobs_now, sandbox_state
 from opsroom.areas.infrastructure.tools import tools_of
 from opsroom.contracts.operations import Model, operation
+from opsroom.contracts.scopes import WHOLE
 
 if TYPE_CHECKING:
     from opsroom.contracts.plane import Call
@@ -29,6 +30,9 @@ class DiskView(Model):
 class HostView(Model):
     """A machine now. `managed_as` are the Hosts of the ops repo that stand for it; `event` last told of a change of it."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "name", "cpus", "load", "memory_bytes", "memory_free_bytes", "system", "architecture", "seen",
+    )  # fmt: skip
     name: str
     cpus: int
     load: float
@@ -60,6 +64,7 @@ class RunnerJob(Model):
 class RunnerView(Model):
     """Where jobs run. `sandboxed` false: only workflows that an admin allowed run, and `sandbox` says why."""
 
+    columns: ClassVar[tuple[str, ...]] = ("name", "kind", "slots", "busy", "sandboxed", "jobs", "registered")
     name: str
     kind: str
     slots: int
@@ -74,6 +79,7 @@ class RunnerView(Model):
 class ToolView(Model):
     """A tool that Opsroom works with, its version, and what is wrong with it where something is."""
 
+    columns: ClassVar[tuple[str, ...]] = ("kind", "name", "version", "state", "detail")
     kind: str
     name: str
     version: str
@@ -85,6 +91,7 @@ class ToolView(Model):
 class ExpiryView(Model):
     """What ends when and what breaks that day. `days_left` None: it has no end, or it is unknown for `reason`."""
 
+    columns: ClassVar[tuple[str, ...]] = ("kind", "name", "owner", "state", "expires", "days_left", "breaks")
     kind: str
     id: str
     name: str
@@ -97,7 +104,7 @@ class ExpiryView(Model):
     reason: str
 
 
-@operation("hosts.list")
+@operation("hosts.list", scope=WHOLE)
 def list_hosts(call: Call) -> list[HostView]:
     """The machines Opsroom runs on, as they are now."""
     plane = call.plane
@@ -116,7 +123,7 @@ def list_hosts(call: Call) -> list[HostView]:
     ]  # fmt: skip
 
 
-@operation("runners.list")
+@operation("runners.list", scope=WHOLE)
 def list_runners(call: Call) -> list[RunnerView]:
     """Where jobs run: slots, whether jobs are sandboxed, and what runs or waits there now."""
     plane, name, sandbox = call.plane, host_name(), sandbox_state()
@@ -138,7 +145,7 @@ def list_runners(call: Call) -> list[RunnerView]:
     ]  # fmt: skip
 
 
-@operation("tools.list")
+@operation("tools.list", scope=WHOLE)
 def list_tools(call: Call, *, kind: str = "") -> list[ToolView]:
     """The tools Opsroom works with: programs, telemetry, database, repositories with their last error, channels."""
     return [
@@ -148,7 +155,7 @@ def list_tools(call: Call, *, kind: str = "") -> list[ToolView]:
     ]
 
 
-@operation("expiries.list")
+@operation("expiries.list", scope=WHOLE)
 def list_expiries(call: Call, *, kind: str = "", within_days: int | None = None) -> list[ExpiryView]:
     """What ends when, the next first, and what breaks that day: tokens, waivers, certificates; secrets and keys by age."""
     now = call.plane.clock.now()

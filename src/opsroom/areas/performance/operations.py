@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from opsroom.areas.performance.model import Result
 from opsroom.contracts.facts import WhatRuns
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import NAMED, SEEN, Seen
 from opsroom.kernel.errors import Invalid, NotFound
 
 WINDOWS_LIMIT = 600
@@ -28,6 +29,9 @@ class LoadTestView(Model):
     """One finished load test; latencies in seconds, None without requests. `late`: left after their time; `resent`: sent once more
     because the other side had just ended the kept connection."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "test", "service", "environment", "verdict", "rate", "requests", "failed", "p50", "p95", "p99", "finished",
+    )  # fmt: skip
     id: str
     test: str
     service: str
@@ -100,7 +104,7 @@ class TrafficView(Model):
     windows: list[WindowReport]
 
 
-@operation("loadtests.list")
+@operation("loadtests.list", scope=SEEN)
 def list_load_tests(
     call: Call,
     *,
@@ -120,13 +124,13 @@ def list_load_tests(
     return Page[LoadTestView](items=items, next=items[-1].id if len(found) > limit else "")
 
 
-@operation("loadtests.show")
+@operation("loadtests.show", scope=SEEN)
 def show_load_test(call: Call, id: str) -> LoadTestView:
     """One finished load test."""
     return _view(_get(call, id))
 
 
-@operation("loadtests.compare")
+@operation("loadtests.compare", scope=Seen(_shows_both))
 def compare_load_tests(call: Call, id: str, *, before: str = "") -> Comparison:
     """This load test beside an earlier one; by default the last of the same test and environment before it."""
     after = _get(call, id)
@@ -137,7 +141,7 @@ def compare_load_tests(call: Call, id: str, *, before: str = "") -> Comparison:
     return Comparison(before=_view(earlier), after=_view(after), change=change, note=note)
 
 
-@operation("loadtests.plan")
+@operation("loadtests.plan", scope=_of_test)
 def plan_load_test(call: Call, id: str, *, environment: str = "") -> TrafficPlan:
     """What a load test of the ops repo would send to what runs in an environment."""
     spec = spec_of(call.plane, id)
@@ -148,7 +152,7 @@ def plan_load_test(call: Call, id: str, *, environment: str = "") -> TrafficPlan
     return TrafficPlan(service=spec.service, environment=where, test=id, plan=plan_of(spec, running.url, duration=0.0))
 
 
-@operation("traffic.record", needs="operate")
+@operation("traffic.record", needs="operate", scope=NAMED)
 def record_traffic(
     call: Call,
     *,
@@ -184,7 +188,7 @@ def record_traffic(
     return Recorded(new=new)
 
 
-@operation("traffic.show")
+@operation("traffic.show", scope=NAMED)
 def show_traffic(
     call: Call,
     *,

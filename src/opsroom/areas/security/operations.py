@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from opsroom.areas.security import evidence_store, gate_store
 from opsroom.areas.security import store as rows
@@ -12,6 +12,7 @@ from opsroom.areas.security.model import Finding, GateDecision, Scan
 from opsroom.areas.security.waiving import holding, waiver_of
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import SEEN, WHOLE
 from opsroom.kernel.errors import NotFound
 from opsroom.kernel.waivers import Waiver
 
@@ -20,6 +21,9 @@ class FindingView(Model):
     """One finding. `state` is waived while a waiver covers it. `commit` and `digest` are the last it was seen on; `digest` is ""
     while nothing was built from that commit. The value of a secret is kept nowhere."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "severity", "scanner", "rule", "title", "repository", "places", "state", "waiver",
+    )  # fmt: skip
     id: str
     scanner: str
     rule: str
@@ -54,6 +58,9 @@ class ScanView(Model):
     """One scan. `verdict`: clean only where everything was checked. `older`: of an earlier commit than one scanned before it, so it
     opened and closed nothing."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "scanner", "repository", "commit", "verdict", "looked_at", "new", "open", "finished",
+    )  # fmt: skip
     id: str
     scanner: str
     target: str
@@ -91,6 +98,7 @@ class GateInputView(Model):
 class GateView(Model):
     """One decision of a gate; `output` is `not checked` where it passed without all of its evidence."""
 
+    columns: ClassVar[tuple[str, ...]] = ("id", "gate", "service", "environment", "commit", "verdict", "created")
     id: str
     gate: str
     service: str
@@ -109,6 +117,7 @@ class GateView(Model):
 class ControlView(Model):
     """A control as it stands at `as_of`. `events`: its evidence, newest first, at most 20."""
 
+    columns: ClassVar[tuple[str, ...]] = ("id", "title", "verdict", "reason", "newest")
     id: str
     title: str
     baseline: str
@@ -126,6 +135,7 @@ class ControlView(Model):
 class EvidenceView(Model):
     """What stood for a control when it was recorded."""
 
+    columns: ClassVar[tuple[str, ...]] = ("id", "control", "title", "verdict", "as_of")
     id: str
     control: str
     title: str
@@ -136,7 +146,7 @@ class EvidenceView(Model):
     event: str
 
 
-@operation("findings.list")
+@operation("findings.list", scope=SEEN)
 def list_findings(
     call: Call,
     *,
@@ -169,7 +179,7 @@ def list_findings(
     return Page[FindingView](items=found[:limit], next=found[limit - 1].id if len(found) > limit else "")
 
 
-@operation("findings.show")
+@operation("findings.show", scope=SEEN)
 def show_finding(call: Call, id: str) -> FindingView:
     """One finding. Error: not found."""
     with call.plane.store.read() as tx:
@@ -179,7 +189,7 @@ def show_finding(call: Call, id: str) -> FindingView:
     return finding_view(found, waiver_of(holding(call.plane), found))
 
 
-@operation("scans.list")
+@operation("scans.list", scope=SEEN)
 def list_scans(
     call: Call,
     *,
@@ -201,7 +211,7 @@ def list_scans(
     return Page[ScanView](items=items, next=items[-1].id if len(found) > limit else "")
 
 
-@operation("scans.show")
+@operation("scans.show", scope=SEEN)
 def show_scan(call: Call, id: str) -> ScanShown:
     """One scan with what it saw. Error: not found."""
     with call.plane.store.read() as tx:
@@ -213,7 +223,7 @@ def show_scan(call: Call, id: str) -> ScanShown:
     return ScanShown(**_scan_fields(scan), findings=[finding_view(one, waiver_of(waivers, one)) for one in seen])
 
 
-@operation("gates.list")
+@operation("gates.list", scope=SEEN)
 def list_gates(
     call: Call,
     *,
@@ -233,7 +243,7 @@ def list_gates(
     return Page[GateView](items=items, next=items[-1].id if len(found) > limit else "")
 
 
-@operation("gates.show")
+@operation("gates.show", scope=SEEN)
 def show_gate(call: Call, id: str) -> GateView:
     """One decision of a gate. Error: not found."""
     with call.plane.store.read() as tx:
@@ -243,7 +253,7 @@ def show_gate(call: Call, id: str) -> GateView:
     return gate_view(found)
 
 
-@operation("controls.list")
+@operation("controls.list", scope=WHOLE)
 def list_controls(call: Call) -> list[ControlView]:
     """Every control of the baselines in force with its verdict and evidence as of now."""
     return [
@@ -257,7 +267,7 @@ def list_controls(call: Call) -> list[ControlView]:
     ]  # fmt: skip
 
 
-@operation("evidence.list")
+@operation("evidence.list", scope=WHOLE)
 def list_evidence(call: Call, *, control: str = "", after: str = "", limit: int = 50) -> Page[EvidenceView]:
     """What was recorded of controls over time, newest first."""
     with call.plane.store.read() as tx:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, get_args
 
 import click
 
+from opsroom.contracts.operations import Model
 from opsroom.kernel.clock import parse_stamp
 from opsroom.surfaces.derived import Derived
 
 GOOD = frozenset({"success", "ok", "healthy", "passed", "running", "active", "true", "yes"})
 BAD = frozenset({"failure", "failed", "error", "critical", "firing", "false", "expired", "revoked", "unhealthy"})
-_WIDEST = 60
+_WIDEST = 120
+_NARROWEST = 12
+_HEX = re.compile(r"((?:sha256:)?[0-9a-f]{12})[0-9a-f]{28,52}")
 
 
 def show(answer: Any, derived: Derived, *, as_json: bool) -> None:
@@ -30,50 +35,90 @@ def show(answer: Any, derived: Derived, *, as_json: bool) -> None:
             f"started {answer['noun']} {answer['id']}; follow it with: opsroom {answer['noun']} show {answer['id']}"
         )
     elif derived.paged:
-        _table(answer["items"], _columns(derived))
+        _table(answer["items"], derived)
         if answer["next"]:
             click.echo(f"there is more: --after {answer['next']}", err=True)
     elif isinstance(answer, list):
-        _table(answer, _columns(derived))
+        _table(answer, derived)
     else:
         _record(answer)
 
 
-def of_place(text: str) -> str:
-    """A time as this place's clock shows it, to the second; any other text as it is."""
+def of_place(text: str, *, today: date | None = None) -> str:
+    """A time as this place's clock shows it, to the second, and without its date if that is `today`; any other text as it is."""
     if len(text) < 20 or text[4] != "-" or text[10] != "T":
         return text
     try:
-        return parse_stamp(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        moment = parse_stamp(text).astimezone()
     except ValueError:
         return text
+    return moment.strftime("%H:%M:%S" if moment.date() == today else "%Y-%m-%d %H:%M:%S")
 
 
-def lines_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), *, width: int = 0) -> list[str]:
-    """A table as lines: columns that are empty everywhere are left out, numbers are aligned to the right. `width` 0: no limit."""
-    names = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
-    cells = {name: [_cell(row.get(name)) for row in rows] for name in names}
-    names = [name for name in names if any(cells[name])]
-    numeric = {name for name in names if all(isinstance(row.get(name), int | float | None) for row in rows)}
-    sizes = {name: max(len(name), *(len(cell) for cell in cells[name])) for name in names}
-    if width:
-        _narrow(sizes, width)
-    lines = ["  ".join(_fit(name.replace("_", " "), sizes[name], name in numeric) for name in names)]
+def lines_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> list[str]:
+    """A table as lines, nothing cut: columns that are empty everywhere are left out, numbers are aligned to the right."""
+    cells = _cells(rows, columns, _cell)
+    return _lines(rows, cells, {name: _size(name, found) for name, found in cells.items()})
+
+
+def fitted(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, width: int, today: date
+) -> tuple[list[str], list[str]]:
+    """A table for a terminal of `width` characters, and the columns that had no room. Digests, commits and lists are shortened; the
+    first column, by which a row is asked for, is never cut."""
+    cells = _cells(rows, columns, lambda value: _brief(value, today))
+    sizes = {name: _size(name, found) for name, found in cells.items()}
+    others = list(sizes)[1:]
+    while sum(sizes.values()) + 2 * (len(sizes) - 1) > width and len(sizes) > 1:
+        widest = max(others, key=lambda name: sizes[name])
+        if sizes[widest] > _NARROWEST:
+            sizes[widest] -= 1
+        else:
+            sizes.pop(others.pop())
+    return _lines(rows, cells, sizes), [name for name in cells if name not in sizes]
+
+
+def _cells(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], text: Callable[[Any], str]
+) -> dict[str, list[str]]:
+    names = columns or list(dict.fromkeys(name for row in rows for name in row))
+    cells = {name: [text(row.get(name)) for row in rows] for name in names}
+    return {name: found for name, found in cells.items() if any(found)} or {name: cells[name] for name in names[:1]}
+
+
+def _size(name: str, cells: Sequence[str]) -> int:
+    return max(len(name), *(len(cell) for cell in cells))
+
+
+def _lines(
+    rows: Sequence[Mapping[str, Any]], cells: Mapping[str, Sequence[str]], sizes: Mapping[str, int]
+) -> list[str]:
+    numeric = {name for name in sizes if all(isinstance(row.get(name), int | float | None) for row in rows)}
+    lines = ["  ".join(_fit(name.replace("_", " "), size, name in numeric) for name, size in sizes.items())]
     lines += [
-        "  ".join(_fit(cells[name][at], sizes[name], name in numeric) for name in names) for at in range(len(rows))
+        "  ".join(_fit(cells[name][at], size, name in numeric) for name, size in sizes.items())
+        for at in range(len(rows))
     ]
     return [line.rstrip() for line in lines]
 
 
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def _table(rows: Sequence[Mapping[str, Any]], derived: Derived) -> None:
     if not rows:
         click.echo("none", err=True)
-        return
-    terminal = sys.stdout.isatty()
-    head, *body = lines_of(rows, columns, width=shutil.get_terminal_size().columns if terminal else 0)
-    click.echo(click.style(head, bold=True) if terminal else head)
-    for line in body:
-        click.echo(_coloured(line) if terminal else line)
+    elif sys.stdout.isatty():
+        columns = _model(derived).columns or _fields(derived)
+        width = shutil.get_terminal_size().columns
+        (head, *body), missing = fitted(rows, columns, width=width, today=datetime.now().astimezone().date())
+        click.echo(click.style(head, bold=True))
+        for line in body:
+            click.echo(_coloured(line))
+        if missing:
+            click.echo(
+                f"no room for {', '.join(missing).replace('_', ' ')}: widen the terminal, or take --json", err=True
+            )
+    else:
+        for line in lines_of(rows, _fields(derived)):
+            click.echo(line)
 
 
 def _record(answer: Mapping[str, Any]) -> None:
@@ -88,12 +133,29 @@ def _record(answer: Mapping[str, Any]) -> None:
             click.echo(f"{label}{_cell(value, whole=True)}".rstrip())
 
 
-def _columns(derived: Derived) -> tuple[str, ...]:
+def _fields(derived: Derived) -> tuple[str, ...]:
     """The fields of the listed model in the order declared."""
+    return tuple(getattr(_model(derived), "model_fields", ()))
+
+
+def _model(derived: Derived) -> type[Model]:
     listed: Any = derived.result.model_fields["items"].annotation if derived.paged else derived.result
-    model = next(iter(get_args(listed)), None)
-    fields = getattr(model, "model_fields", {})
-    return tuple(fields)
+    found = get_args(listed)[0]
+    return found if issubclass(found, Model) else Model
+
+
+def _brief(value: Any, today: date) -> str:
+    """A cell of a terminal: enough of a digest or commit to ask for it by, and of each thing in a list the name."""
+    if isinstance(value, str):
+        known = _HEX.fullmatch(value)
+        return known[1] if known else " ".join(of_place(value, today=today).split())
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"  # noqa: PLR2004
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_brief(one, today)}" for name, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(_brief(next(iter(one.values()), "") if isinstance(one, dict) else one, today) for one in value)
+    return _cell(value)
 
 
 def _cell(value: Any, *, whole: bool = False) -> str:
@@ -112,18 +174,7 @@ def _cell(value: Any, *, whole: bool = False) -> str:
     if whole:
         return text
     text = " ".join(text.split())
-    return text if len(text) <= _WIDEST * 2 else text[: _WIDEST * 2 - 1] + "…"
-
-
-def _narrow(sizes: dict[str, int], width: int) -> None:
-    """Takes from the widest columns until the table fits, but leaves each at least eight characters."""
-    over = sum(sizes.values()) + 2 * (len(sizes) - 1) - width
-    while over > 0:
-        name = max(sizes, key=lambda one: sizes[one])
-        if sizes[name] <= 8:
-            return
-        sizes[name] -= 1
-        over -= 1
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 def _fit(text: str, size: int, right: bool) -> str:

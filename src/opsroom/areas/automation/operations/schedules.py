@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from opsroom.areas.automation.jobs import scheduled
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.repositories import read_workflow_of
+from opsroom.contracts.scopes import Seen
 from opsroom.workflows.engine import Scheduled
 from opsroom.workflows.scheduler.schedules import occurrences
 from opsroom.workflows.views import RunFilter
@@ -19,6 +21,7 @@ AHEAD = timedelta(days=366)
 class ScheduleView(Model):
     """One cron line of a workflow. `next` is None where it is paused or has no time within a year."""
 
+    columns: ClassVar[tuple[str, ...]] = ("name", "cron", "timezone", "paused", "next", "last_conclusion", "workflow")
     repository: str
     workflow: str
     name: str
@@ -32,7 +35,7 @@ class ScheduleView(Model):
     last_conclusion: str
 
 
-@operation("schedules.list")
+@operation("schedules.list", scope=Seen(_shows))
 def list_schedules(call: Call) -> list[ScheduleView]:
     """Every scheduled workflow, with its next time and its last run."""
     return [view for one, paused in scheduled(call.plane) for view in _views(call, one, paused)]

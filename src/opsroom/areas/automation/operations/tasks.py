@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.repositories import head_of, ops_repository, read_workflow_of, repository_of
+from opsroom.contracts.scopes import SEEN
 from opsroom.kernel.errors import Forbidden, Invalid, NotFound
 from opsroom.kernel.resources import Resource, parse_ref
 from opsroom.workflows.model import Input
@@ -26,6 +29,9 @@ class TaskInput(Model):
 class TaskView(Model):
     """A task people start by a form. `may` says whether who asks may start it, and if not, why."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "name", "title", "workflow", "service", "allowed", "why_not", "last_conclusion",
+    )  # fmt: skip
     name: str
     title: str
     workflow: str
@@ -47,19 +53,19 @@ class TaskStarted(Model):
     event: str
 
 
-@operation("tasks.list")
+@operation("tasks.list", scope=SEEN)
 def list_tasks(call: Call) -> list[TaskView]:
     """Every task of the ops repo."""
     return [_view(call, resource) for resource in call.plane.catalogs.current().all("Task")]
 
 
-@operation("tasks.show")
+@operation("tasks.show", scope=SEEN)
 def show_task(call: Call, id: str) -> TaskView:
     """One task with its inputs."""
     return _view(call, _find(call, id))
 
 
-@operation("tasks.start", needs="operate")
+@operation("tasks.start", needs="operate", scope=scope_of_task)
 def start_task(call: Call, id: str, *, inputs: dict[str, str] | None = None) -> TaskStarted:
     """Start a task with its inputs, as the ops repo in force has it. Error: not among those allowed; an input is missing, unknown or
     of another type."""

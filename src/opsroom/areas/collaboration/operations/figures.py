@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 import sqlalchemy as sa
 
@@ -11,6 +12,7 @@ from opsroom.areas.collaboration.measuring import measure
 from opsroom.areas.collaboration.notifying import NOTIFICATIONS
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Seen
 from opsroom.kernel.errors import NotFound
 
 DAYS = 30
@@ -33,6 +35,7 @@ class DoraView(Model):
 class NotificationView(Model):
     """Something a channel was told. `detail`: what the receiver answered, or why it could not be sent."""
 
+    columns: ClassVar[tuple[str, ...]] = ("id", "channel", "title", "state", "attempts", "detail", "made", "sent")
     id: str
     channel: str
     event: str
@@ -44,7 +47,7 @@ class NotificationView(Model):
     sent: datetime | None
 
 
-@operation("dora.show")
+@operation("dora.show", scope=_of_service)
 def show_dora(call: Call, id: str, *, since: datetime | None = None, until: datetime | None = None) -> DoraView:
     """The four keys of a service, by default over the last 30 days; `all` for every service."""
     if id != "all" and call.plane.catalogs.current().find("Component", id) is None:
@@ -59,7 +62,7 @@ def show_dora(call: Call, id: str, *, since: datetime | None = None, until: date
     )  # fmt: skip
 
 
-@operation("notifications.list")
+@operation("notifications.list", scope=Seen(_shows))
 def list_notifications(call: Call, *, channel: str = "", after: str = "", limit: int = 50) -> Page[NotificationView]:
     """What channels were told, newest first."""
     query = sa.select(NOTIFICATIONS).order_by(NOTIFICATIONS.c.id.desc()).limit(limit + 1)

@@ -19,6 +19,7 @@ from opsroom.contracts.facts import (
 )
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Shared, Sifted
 from opsroom.kernel.errors import NotFound
 from opsroom.kernel.resources import Resource
 
@@ -71,14 +72,14 @@ class TeamView(Model):
     services: list[str]
 
 
-@operation("services.list")
+@operation("services.list", scope=Shared("the catalogue says who owns what and whom to ask"))
 def list_services(call: Call, *, team: str = "") -> list[ServiceView]:
     """Every service of the catalog."""
     found = [_view(call, one) for one in call.plane.catalogs.current().all("Component")]
     return [one for one in found if team in ("", one.owner)]
 
 
-@operation("services.show")
+@operation("services.show", scope=Sifted("what runs, costs and fails of a service is told to those who may read it"))
 def show_service(call: Call, id: str) -> ServiceDetail:
     """One service: who owns it, what runs where, how it does, what it costs."""
     resource = call.plane.catalogs.current().find("Component", id)
@@ -106,7 +107,7 @@ def show_service(call: Call, id: str) -> ServiceDetail:
     )
 
 
-@operation("teams.list")
+@operation("teams.list", scope=Shared("the catalogue says who owns what and whom to ask"))
 def list_teams(call: Call) -> list[TeamView]:
     """Every team of the catalog with its people and services."""
     catalog = call.plane.catalogs.current()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from opsroom.areas.delivery import artifact_store as rows
 from opsroom.areas.delivery import signing
@@ -11,12 +11,14 @@ from opsroom.areas.delivery.model import Artifact
 from opsroom.areas.delivery.provenance import fault_of
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import SEEN
 from opsroom.kernel.errors import Invalid, NotFound
 
 
 class ArtifactView(Model):
     """One artefact. `sbom` and `provenance` are digests of blobs ("" : none); `event` is its artifact.published."""
 
+    columns: ClassVar[tuple[str, ...]] = ("digest", "service", "version", "repository", "commit", "run", "created")
     digest: str
     name: str
     service: str
@@ -44,7 +46,7 @@ class ProvenanceView(Model):
     statement: dict[str, Any]
 
 
-@operation("artifacts.list")
+@operation("artifacts.list", scope=SEEN)
 def list_artifacts(
     call: Call, *, service: str = "", commit: str = "", run: str = "", name: str = "", after: str = "", limit: int = 50
 ) -> Page[ArtifactView]:
@@ -57,13 +59,13 @@ def list_artifacts(
     return Page[ArtifactView](items=[_view(artifact) for artifact in found[:limit]], next=more)
 
 
-@operation("artifacts.show")
+@operation("artifacts.show", scope=SEEN)
 def show_artifact(call: Call, id: str) -> ArtifactView:
     """One artefact by its digest: as it was published last. Error: not found."""
     return _view(_artifact(call, id))
 
 
-@operation("artifacts.provenance")
+@operation("artifacts.provenance", scope=scope_of_artifact)
 def show_provenance(call: Call, id: str) -> ProvenanceView:
     """What an artefact was made of, as signed, and whether that verifies for its bytes as they are now. Error: not found."""
     plane, artifact = call.plane, _artifact(call, id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from opsroom.areas.delivery import artifact_store
 from opsroom.areas.delivery import deployment_store as rows
@@ -15,6 +15,7 @@ from opsroom.areas.delivery.running import deployer
 from opsroom.contracts.facts import TrafficDuring
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call, Plane
+from opsroom.contracts.scopes import NAMED, SEEN
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Conflict, Invalid, NotFound
 
@@ -25,6 +26,9 @@ STRATEGIES = ("recreate", "rolling", "blue-green")
 class DeploymentView(Model):
     """One deployment. `requests` and `failed` are what a load generator counted while it went on; None: none ran, and why."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "service", "environment", "version", "kind", "state", "live", "requests", "failed", "seconds", "finished",
+    )  # fmt: skip
     id: str
     service: str
     environment: str
@@ -62,7 +66,7 @@ def scope_of_deployment(call: Call, arguments: Mapping[str, Any]) -> Resource:
     return place_of(call, "deployment", found.service, found.environment, id=found.id)
 
 
-@operation("deployments.list")
+@operation("deployments.list", scope=SEEN)
 def list_deployments(
     call: Call, *, service: str = "", environment: str = "", run: str = "", digest: str = "",
     since: datetime | None = None, after: str = "", limit: int = 50,
@@ -86,7 +90,7 @@ def list_deployments(
     return Page[DeploymentView](items=items, next=items[-1].id if len(found) > limit else "")
 
 
-@operation("deployments.show", scope=scope_of_deployment)
+@operation("deployments.show", scope=SEEN)
 def show_deployment(call: Call, id: str) -> DeploymentView:
     """One deployment with the traffic that it had to carry. Error: not found."""
     with call.plane.store.read() as tx:
@@ -97,7 +101,7 @@ def show_deployment(call: Call, id: str) -> DeploymentView:
     return _view(call, found, live)
 
 
-@operation("deployments.create", needs="operate")
+@operation("deployments.create", needs="operate", scope=NAMED)
 def create_deployment(
     call: Call, *, service: str, environment: str, digest: str, strategy: str = "", key: str = ""
 ) -> DeploymentView:
@@ -109,7 +113,7 @@ def create_deployment(
     return show_deployment(call, deployer(call.plane).deploy(wish).id)
 
 
-@operation("deployments.rollback", needs="operate")
+@operation("deployments.rollback", needs="operate", scope=NAMED)
 def rollback_deployment(
     call: Call, *, service: str, environment: str, digest: str = "", incident: str = "", key: str = ""
 ) -> DeploymentView:

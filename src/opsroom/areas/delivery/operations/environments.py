@@ -9,6 +9,7 @@ from opsroom.areas.delivery.environments import environment as find_environment
 from opsroom.areas.delivery.model import Deployment, Instance
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Sifted
 
 
 class ProcessView(Model):
@@ -45,14 +46,14 @@ class EnvironmentView(Model):
     services: list[ServiceInEnvironment]
 
 
-@operation("environments.list")
+@operation("environments.list", scope=Sifted("an environment lists the services that the actor may read"))
 def list_environments(call: Call) -> list[EnvironmentView]:
     """Every environment of the ops repo, in its order, and what runs there."""
     resources = sorted(call.plane.catalogs.current().all("Environment"), key=lambda one: (one.spec.order, one.name))
     return [show_environment(call, resource.name) for resource in resources]
 
 
-@operation("environments.show")
+@operation("environments.show", scope=Sifted("an environment lists the services that the actor may read"))
 def show_environment(call: Call, id: str) -> EnvironmentView:
     """One environment and what runs there. Error: not found."""
     resource = find_environment(call.plane, id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from opsroom.areas.delivery.watching import faults, watch
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.repositories import ops_repository, repositories, repository_of, services_of
+from opsroom.contracts.scopes import WHOLE, Seen
 from opsroom.kernel.errors import NotFound, UserError
 from opsroom.kernel.git import shown_url
 
@@ -15,6 +17,7 @@ from opsroom.kernel.git import shown_url
 class RepositoryView(Model):
     """One repository. `head` is the commit of its default branch ("" : none yet); `error` says why it cannot be read ("" : it can)."""
 
+    columns: ClassVar[tuple[str, ...]] = ("name", "url", "default_branch", "head", "ops", "error")
     name: str
     url: str
     ops: bool
@@ -54,13 +57,13 @@ class Polled(Model):
     events: list[str]
 
 
-@operation("repositories.list")
+@operation("repositories.list", scope=Seen(_shows))
 def list_repositories(call: Call) -> list[RepositoryView]:
     """Every repository that is watched: the ops repo, and those its Components name."""
     return [_view(call, name) for name in repositories(call.plane)]
 
 
-@operation("repositories.show")
+@operation("repositories.show", scope=Seen(_shows))
 def show_repository(call: Call, id: str) -> RepositoryDetail:
     """One repository with its refs and newest commits. Error: not found."""
     view, repos = _view(call, id), call.plane.repos
@@ -77,7 +80,7 @@ def show_repository(call: Call, id: str) -> RepositoryDetail:
     )  # fmt: skip
 
 
-@operation("repositories.poll", needs="operate")
+@operation("repositories.poll", needs="operate", scope=WHOLE)
 def poll_repositories(call: Call) -> Polled:
     """Look at every repository now; those on other machines are asked in the background."""
     return Polled(events=watch(call.plane))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from opsroom.areas.delivery import artifact_store
 from opsroom.areas.delivery.places import place_of
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import SEEN
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import NotFound
 from opsroom.workflows import views
@@ -19,6 +20,9 @@ class RunView(Model):
     """One run. `workflow` is its path; `conclusion` is "" while it goes on; `trigger` the ledger event that caused it, `queued` the
     one that says it was queued. `seconds` from the first job's start to the end."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "repository", "name", "number", "event", "status", "conclusion", "commit", "started", "seconds",
+    )  # fmt: skip
     id: str
     number: int
     workflow: str
@@ -155,7 +159,7 @@ def scope_of_run(call: Call, arguments: Mapping[str, Any]) -> Resource:
     return place_of(call, "run", service, id=id)
 
 
-@operation("runs.list")
+@operation("runs.list", scope=SEEN)
 def list_runs(
     call: Call, *, repository: str = "", workflow: str = "", service: str = "", status: str = "", conclusion: str = "",
     event: str = "", commit: str = "", ref: str = "", trigger: str = "", since: datetime | None = None, after: str = "",
@@ -170,7 +174,7 @@ def list_runs(
     return Page[RunView](items=[RunView(**_fields(run)) for run in page.runs], next=page.next)
 
 
-@operation("runs.show", scope=scope_of_run)
+@operation("runs.show", scope=SEEN)
 def show_run(call: Call, id: str) -> RunDetail:
     """One run with its jobs and steps. Error: not found."""
     found = call.plane.engine.get(id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from opsroom.areas.delivery.places import place_of
 from opsroom.contracts.operations import Model, operation
@@ -15,6 +15,7 @@ from opsroom.contracts.repositories import (
     repository_of,
     workflows_of,
 )
+from opsroom.contracts.scopes import SEEN
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import NotFound, Problems, UserError
 from opsroom.workflows.expressions import to_text
@@ -36,6 +37,7 @@ class InputView(Model):
 class WorkflowView(Model):
     """One workflow file at a commit. `problems` not empty: it cannot run. `dispatch`: it may be started by hand."""
 
+    columns: ClassVar[tuple[str, ...]] = ("repository", "path", "name", "service", "events", "problems")
     repository: str
     path: str
     name: str
@@ -80,7 +82,7 @@ def scope_of_workflow(call: Call, arguments: Mapping[str, Any]) -> Resource:
     return place_of(call, "workflow", service, id=f"{name}/{path}")
 
 
-@operation("workflows.list")
+@operation("workflows.list", scope=SEEN)
 def list_workflows(call: Call, *, repository: str = "") -> list[WorkflowView]:
     """The workflows at the head of every repository's default branch, or of one. A repository without a commit has none."""
     plane, found = call.plane, []
@@ -96,7 +98,7 @@ def list_workflows(call: Call, *, repository: str = "") -> list[WorkflowView]:
     return found
 
 
-@operation("workflows.show", scope=scope_of_workflow)
+@operation("workflows.show", scope=SEEN)
 def show_workflow(call: Call, *, repository: str, workflow: str, ref: str = "") -> WorkflowDetail:
     """One workflow by its path, at the default branch or a ref. Error: not found."""
     full, commit, text = _read(call, repository, workflow, ref)

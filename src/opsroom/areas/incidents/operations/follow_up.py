@@ -14,6 +14,7 @@ from opsroom.areas.incidents.operations.incidents import find_incident, incident
 from opsroom.areas.incidents.operations.views import ActionItemView, item_view
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Seen
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Conflict, NotFound
 
@@ -56,7 +57,7 @@ def show_postmortem(call: Call, id: str) -> PostmortemView:
     )  # fmt: skip
 
 
-@operation("action-items.list")
+@operation("action-items.list", scope=Seen(shows_item))
 def list_action_items(
     call: Call, *, incident: str = "", state: Literal["", "open", "closed"] = "", after: str = "", limit: int = 50
 ) -> Page[ActionItemView]:

@@ -24,6 +24,7 @@ from opsroom.areas.incidents.resolving import not_found, resolve
 from opsroom.areas.incidents.timeline import timeline
 from opsroom.contracts.operations import Page, Started, operation
 from opsroom.contracts.plane import Call, Plane
+from opsroom.contracts.scopes import NAMED, SEEN
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Conflict, Invalid
 
@@ -48,7 +49,7 @@ def _scope(call: Call, given: Mapping[str, Any]) -> Resource:
     return incident_resource(find_incident(call.plane, str(given["id"])))
 
 
-@operation("incidents.list")
+@operation("incidents.list", scope=SEEN)
 def list_incidents(
     call: Call, *, state: StateFilter = "", service: str = "", environment: str = "", after: str = "", limit: int = 50
 ) -> Page[IncidentView]:
@@ -60,7 +61,7 @@ def list_incidents(
     return Page[IncidentView](items=items, next=items[-1].id if len(found) > limit else "")
 
 
-@operation("incidents.show", scope=_scope)
+@operation("incidents.show", scope=SEEN)
 def show_incident(call: Call, id: str) -> IncidentDetail:
     """One incident: its suspects, alerts, pages, timeline, the runs of its runbook, its action items. Error: not found."""
     plane, incident = call.plane, find_incident(call.plane, id)
@@ -76,7 +77,7 @@ def show_incident(call: Call, id: str) -> IncidentDetail:
     )  # fmt: skip
 
 
-@operation("incidents.create", needs="operate")
+@operation("incidents.create", needs="operate", scope=NAMED)
 def create_incident(
     call: Call, *, title: str, service: str, environment: str = "", severity: Severity = "SEV3", key: str = ""
 ) -> IncidentView:

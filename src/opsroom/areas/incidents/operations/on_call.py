@@ -8,6 +8,7 @@ from opsroom.areas.incidents.on_call import Schedule, schedule_for, schedules
 from opsroom.areas.incidents.rotations import Turn, turns
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Shared
 
 AHEAD = timedelta(days=28)
 
@@ -41,7 +42,7 @@ class OnCallView(Model):
     rotations: list[RotationView]
 
 
-@operation("oncall.show")
+@operation("oncall.show", scope=Shared("whom to call is for everyone to know"))
 def show_on_call(call: Call, *, service: str = "", team: str = "", at: datetime | None = None) -> list[OnCallView]:
     """Who is on call, now or at a moment, by schedule; for one service, for one team, or for all. Error: unknown service."""
     plane, moment = call.plane, at or call.plane.clock.now()

@@ -12,6 +12,7 @@ from opsroom.areas.incidents.operations.views import PageView, page_view
 from opsroom.areas.incidents.paging import confirm
 from opsroom.contracts.operations import Page, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Seen
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Invalid, NotFound
 
@@ -20,7 +21,7 @@ def _scope(call: Call, given: Mapping[str, Any]) -> Resource:
     return incident_resource(find_incident(call.plane, _find(call, str(given["id"])).incident))
 
 
-@operation("pages.list")
+@operation("pages.list", scope=Seen(_shows))
 def list_pages(call: Call, *, incident: str = "", after: str = "", limit: int = 50) -> Page[PageView]:
     """Pages, newest first."""
     with call.plane.store.read() as tx:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from opsroom.areas.incidents.model import ActionItem, Incident, IncidentAlert
 from opsroom.areas.incidents.model import Page as Paged
@@ -37,6 +38,9 @@ class AlertView(Model):
 class PageView(Model):
     """A message to people by one channel. `delivered`: its receiver has confirmed it; `state` sent: taken, not confirmed."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "incident", "provider", "person", "state", "delivered", "attempts", "error", "created",
+    )  # fmt: skip
     id: str
     incident: str
     step: int
@@ -58,6 +62,7 @@ class PageView(Model):
 class ActionItemView(Model):
     """Something to do so that it does not happen again."""
 
+    columns: ClassVar[tuple[str, ...]] = ("id", "incident", "title", "state", "owner", "opened", "closed")
     id: str
     incident: str
     title: str
@@ -72,6 +77,9 @@ class ActionItemView(Model):
 class IncidentView(Model):
     """An incident. Seconds count from the onset of the symptom: to when it was noticed, and to when it was over."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "title", "state", "severity", "service", "environment", "owner", "opened", "resolved", "seconds_to_recover",
+    )  # fmt: skip
     id: str
     title: str
     state: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from opsroom.areas.observability import store as rows
 from opsroom.areas.observability.alerting import silence_of
@@ -12,6 +12,7 @@ from opsroom.areas.observability.model import AlertRow
 from opsroom.contracts.facts import OwnerOf
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call, Plane
+from opsroom.contracts.scopes import SEEN
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import NotFound
 
@@ -22,6 +23,9 @@ class AlertView(Model):
     """An alert from its onset (`active_at`) to its end. `state` unknown: its rule could not be evaluated, and it stays as it was. `value`
     None: what the expression gave is no number that JSON has. `silenced` says which silence covers it now, or when it fired."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "name", "state", "severity", "service", "environment", "value", "fired_at", "resolved_at",
+    )  # fmt: skip
     id: str
     name: str
     state: Literal["pending", "firing", "resolved", "unknown"]
@@ -49,7 +53,7 @@ def _scope(call: Call, given: Mapping[str, Any]) -> Resource:
     return Resource(kind="alert", id=alert.id, team=owner, environment=alert.environment)
 
 
-@operation("alerts.list")
+@operation("alerts.list", scope=SEEN)
 def list_alerts(
     call: Call, *, state: StateFilter = "", name: str = "", service: str = "", environment: str = "", after: str = "",
     limit: int = 50,
@@ -64,7 +68,7 @@ def list_alerts(
     return Page[AlertView](items=items, next=items[-1].id if len(found) > limit else "")
 
 
-@operation("alerts.show", scope=_scope)
+@operation("alerts.show", scope=SEEN)
 def show_alert(call: Call, id: str) -> AlertView:
     """One alert, by its id, or the newest of a name. Error: not found."""
     return alert_view(call.plane, find_alert(call.plane, id))

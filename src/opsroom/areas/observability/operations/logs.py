@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Sifted
 from opsroom.kernel.errors import Invalid
 from opsroom.telemetry.port import LogRecord
 
@@ -15,6 +17,7 @@ DEFAULT_RANGE = timedelta(hours=1)
 class LogLine(Model):
     """One line that a service wrote; `attributes` are its other fields, and the deployment and instance it came from."""
 
+    columns: ClassVar[tuple[str, ...]] = ("time", "service", "environment", "level", "message", "trace_id")
     time: datetime
     service: str
     environment: str
@@ -24,7 +27,7 @@ class LogLine(Model):
     attributes: dict[str, str]
 
 
-@operation("logs.search")
+@operation("logs.search", scope=Sifted("lines of the services and environments that the actor may read"))
 def search_logs(
     call: Call, *, query: str = "", since: datetime | None = None, until: datetime | None = None, service: str = "",
     environment: str = "", after: str = "", limit: int = 100,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Sifted
 from opsroom.kernel.errors import Invalid
 from opsroom.telemetry.port import QueryResult
 from opsroom.telemetry.promql.numbers import format_number
@@ -32,14 +33,18 @@ class MetricResult(Model):
     infos: list[str]
 
 
-@operation("metrics.query")
+@operation(
+    "metrics.query", scope=Sifted("series of the services and environments that the actor may read, by their labels")
+)
 def query_metrics(call: Call, *, query: str, time: datetime | None = None) -> MetricResult:
     """Evaluate PromQL at one time, by default now. Error: invalid expression; over a limit; telemetry unavailable."""
     at = (time or call.plane.clock.now()).timestamp()
     return _answer(call.plane.telemetry.query(query, at))
 
 
-@operation("metrics.range")
+@operation(
+    "metrics.range", scope=Sifted("series of the services and environments that the actor may read, by their labels")
+)
 def range_metrics(
     call: Call, *, query: str, since: datetime | None = None, until: datetime | None = None, step: float = 0.0
 ) -> MetricResult:

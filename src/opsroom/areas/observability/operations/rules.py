@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from opsroom.areas.observability import store as rows
 from opsroom.areas.observability.evaluating import interval_of
@@ -11,6 +11,7 @@ from opsroom.areas.observability.in_force import groups_of
 from opsroom.areas.observability.model import GroupRow
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call, Plane
+from opsroom.contracts.scopes import Seen, Shared
 from opsroom.telemetry.durations import format_duration
 from opsroom.telemetry.rulefiles import Rule, RuleGroup, check_rules
 from opsroom.telemetry.rules import active_alerts
@@ -22,6 +23,7 @@ class RuleView(Model):
     """A rule in force. `state` of an alert is inactive, pending, firing, or unknown where it could not be evaluated (`error` says why);
     of a recording rule ok or unknown. `hold` is its `for`; `place` where it is written."""
 
+    columns: ClassVar[tuple[str, ...]] = ("group", "name", "kind", "state", "alerts", "error", "expr", "hold")
     file: str
     group: str
     name: str
@@ -56,13 +58,13 @@ class RuleCheck(Model):
     problems: list[RuleProblem]
 
 
-@operation("rules.list")
+@operation("rules.list", scope=Seen(shows_rule))
 def list_rules(call: Call) -> list[RuleView]:
     """Every rule in force, with the state of its last evaluation."""
     return rule_views(call.plane)
 
 
-@operation("rules.check")
+@operation("rules.check", scope=Shared("it looks at nothing but the text it is given"))
 def check_rule_text(call: Call, *, text: str, file: str = "rules.yml") -> RuleCheck:
     """Check the text of a Prometheus rule file without putting it in force. Error: it is longer than 30,000 characters."""
     from opsroom.kernel.errors import TooLarge

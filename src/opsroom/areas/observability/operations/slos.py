@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from opsroom.areas.observability import slo_store as rows
 from opsroom.areas.observability.facts import why_unknown
 from opsroom.areas.observability.openslo import ENVIRONMENT
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call, Plane
+from opsroom.contracts.scopes import SEEN
 
 
 class SloView(Model):
@@ -16,6 +18,9 @@ class SloView(Model):
     overspent), None where `unknown` says why. `burn_rate`: how fast the last `burn_seconds` use it up, 1 being exactly as allowed.
     `covered_seconds` of the `window_seconds` were watched; `good` of `total` events (or time slices) were good."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "name", "service", "environment", "objective", "left", "burn_rate", "good", "total", "unknown",
+    )  # fmt: skip
     name: str
     title: str
     service: str
@@ -34,7 +39,7 @@ class SloView(Model):
     event: str
 
 
-@operation("slos.list")
+@operation("slos.list", scope=SEEN)
 def list_slos(call: Call, *, service: str = "", environment: str = "") -> list[SloView]:
     """Objectives and how much of each error budget is left."""
     views = slo_views(call.plane)

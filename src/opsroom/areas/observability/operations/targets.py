@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from opsroom.areas.observability import store as rows
 from opsroom.areas.observability.scraping import state_now
 from opsroom.areas.observability.targets import place_of, wanted
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call, Plane
+from opsroom.contracts.scopes import SEEN
 from opsroom.kernel.errors import Unavailable
 from opsroom.telemetry.scrape import Target
 
@@ -18,6 +19,9 @@ class TargetView(Model):
     """Something that is scraped. `state` unknown: nobody has looked for a while; `since`: when it went up or down, told by `event`; of the
     last scrape when, how long it took in seconds, and how many samples it gave."""
 
+    columns: ClassVar[tuple[str, ...]] = (
+        "service", "environment", "instance", "state", "error", "samples", "seconds", "scraped",
+    )  # fmt: skip
     service: str
     environment: str
     instance: str
@@ -33,7 +37,7 @@ class TargetView(Model):
     event: str
 
 
-@operation("targets.list")
+@operation("targets.list", scope=SEEN)
 def list_targets(call: Call, *, service: str = "", environment: str = "") -> list[TargetView]:
     """What is scraped, and whether it answers."""
     views = target_views(call.plane)
