@@ -6,6 +6,7 @@ module it is the harness: `torture` kills and starts again until that is so, `ch
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from opsroom.kernel.blobs import Blobs
 from opsroom.kernel.clock import SystemClock
 from opsroom.kernel.errors import NotFound
 from opsroom.kernel.journal import Journal
@@ -28,12 +30,15 @@ from opsroom.kernel.settings import Settings
 from opsroom.kernel.store import Store
 from opsroom.workflows.actions import ActionRequest
 from opsroom.workflows.engine import Engine, Repository, TriggerEvent
+from opsroom.workflows.runner.actions.cache_store import Caches
 from opsroom.workflows.scheduler.folders import JobFolder
 from opsroom.workflows.store import MIGRATIONS
 from opsroom.workflows.views import RunFilter
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 RUNS = 6
+DEPLOY_STEPS = 8
+"""Of the job `deploy`: it has effects where it ran them all."""
 PATIENCE_SECONDS = 120
 
 _HEAD = "    runs-on: ubuntu-latest\n"
@@ -49,12 +54,24 @@ jobs:
   build:
 {_HEAD}    outputs: {{said: "${{{{ steps.b2.outputs.said }}}}"}}
     steps:
-{_step("b1")}{_step("b2")}{_step("b3")}
+{_step("b1")}      - run: mkdir -p dist deps; echo made > dist/app; echo lib > deps/lib
+      - uses: actions/upload-artifact@v4
+        with: {{name: dist, path: dist}}
+      - uses: actions/cache/save@v4
+        with: {{path: deps, key: "deps-${{{{ github.run_id }}}}"}}
+{_step("b2")}{_step("b3")}
   test:
     needs: build
     strategy: {{matrix: {{n: [1, 2, 3]}}, max-parallel: 2}}
 {_HEAD}    steps:
-{_step("t1")}{_step("t2")}
+      - uses: actions/download-artifact@v4
+        with: {{name: dist, path: in}}
+      - uses: actions/cache/restore@v4
+        with: {{path: deps, key: "deps-${{{{ github.run_id }}}}", fail-on-cache-miss: true}}
+      - run: test "$(cat in/app)" = made; test "$(cat deps/lib)" = lib; echo ${{{{ matrix.n }}}} > report
+{_step("t1")}      - uses: actions/upload-artifact@v4
+        with: {{name: "report-${{{{ matrix.n }}}}", path: report}}
+{_step("t2")}
   announce:
 {_HEAD}    steps:
       - uses: opsroom/append
@@ -62,6 +79,11 @@ jobs:
   deploy:
     needs: [build, test, announce]
 {_HEAD}    steps:
+      - uses: actions/cache@v4
+        with: {{path: end, key: "end-${{{{ github.run_id }}}}"}}
+      - uses: actions/download-artifact@v4
+        with: {{pattern: "report-*", path: reports}}
+      - run: test "$(cat reports/*/report | sort | tr -d '\\n')" = 123; mkdir -p end; echo x > end/x
 {_step("d1")}      - id: effect
         uses: opsroom/append
         with: {{text: "${{{{ needs.build.outputs.said }}}}"}}
@@ -238,7 +260,9 @@ def check(state: Path, *, sandbox: bool) -> int:
             if job.steps:
                 cuts += _check_job(engine, state, run.id, job, detail.annotations)
         _check_ledger(ledger, run.id, detail)
-    _check_effects(state, engine, [run.id for run in runs if run.conclusion == "success"])
+    successful = [run.id for run in runs if run.conclusion == "success"]
+    _check_effects(state, engine, successful)
+    _check_kept(state, engine, successful)
     for path in state.glob("jobs/**/*"):
         assert not path.is_file() or "s3cr3t-value" not in path.read_text(errors="replace"), f"a secret in {path}"
     store.close()
@@ -280,10 +304,27 @@ def _check_effects(state: Path, engine: Engine, successful: list[str]) -> None:
     keys = Counter(line.split()[0] for line in lines)
     assert not keys or max(keys.values()) == 1, f"an effect was doubled: {keys.most_common(3)}"
     expected = sum(
-        len([step for job in engine.get(run).jobs for step in job.steps if job.key == "deploy"]) == 5
+        len([step for job in engine.get(run).jobs for step in job.steps if job.key == "deploy"]) == DEPLOY_STEPS
         for run in successful
     )
     assert len(lines) == 3 * expected, f"{len(lines)} effects of {expected} deployments"
+
+
+def _check_kept(state: Path, engine: Engine, successful: list[str]) -> None:
+    """Each artefact is there once, as the engine tells it, with its bytes; each cache once."""
+    for run in successful:
+        folder = state / "artifacts" / run
+        kept = {path.stem: json.loads(path.read_text())["digest"] for path in (folder / "names").glob("*.json")}
+        assert kept == {one.name: one.digest for one in engine.artifacts(run)}, run
+        assert sorted(kept) == ["dist", "report-1", "report-2", "report-3"], kept
+        blobs = Blobs(folder / "blobs")
+        for digest in kept.values():
+            assert f"sha256:{hashlib.sha256(blobs.read(digest)).hexdigest()}" == digest
+    caches = Caches(state / "caches" / "shop")
+    keys = Counter(entry.key for entry in caches.entries())
+    for key in (f"{kind}-{run}" for run in successful for kind in ("deps", "end")):
+        assert keys[key] == 1, f"{keys[key]} caches with the key {key}"
+    assert all(caches.blobs.has(entry.digest) for entry in caches.entries())
 
 
 if __name__ == "__main__":

@@ -72,16 +72,8 @@ def _run(
     contexts = {"github": {"repository": "team/shop", "ref": "refs/heads/main"}, **order.pop("contexts", {})}
     folder.mkdir(parents=True, exist_ok=True)
     said = said or Said()
-    whole = JobOrder(
-        run="run_1",
-        job="build",
-        attempt=1,
-        name="build",
-        steps=tuple(given),
-        contexts=contexts,
-        sandbox=sandbox,
-        **order,
-    )
+    usual = {"run": "run_1", "job": "build", "attempt": 1, "name": "build"}
+    whole = JobOrder(steps=tuple(given), contexts=contexts, sandbox=sandbox, **{**usual, **order})
     JobRunner(whole, folder, said, secrets or {}, grace=(0.3, 0.3), **(runner or {})).run()
     return said
 

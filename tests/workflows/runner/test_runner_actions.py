@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -174,6 +175,71 @@ def test_artifacts_go_from_job_to_job(run: Run, tmp_path: Path) -> None:
         "in/link",
         "in/sub/b.sh",
     ]
+
+
+def upload(text: str, **more: Any) -> list[dict[str, Any] | str]:
+    return [f"echo {text} > f", {"id": "up", "uses": "actions/upload-artifact@v4", "with": {"path": "f", **more}}]
+
+
+def kept(folder: Path) -> bytes:
+    digest = json.loads((folder / "artifacts" / "names" / "artifact.json").read_text())["digest"]
+    return Blobs(folder / "artifacts" / "blobs").read(digest)
+
+
+def test_a_step_done_again_replaces_what_it_kept(run_plain: Run, tmp_path: Path) -> None:
+    """As after a kill between keeping the artefact and saying that the step has finished."""
+    for text in ("first", "second"):
+        said = run_plain(upload(text), **artifacts(tmp_path))
+        assert said.steps["up"]["conclusion"] == "success", said.everything
+    assert b"second" in kept(tmp_path) and b"first" not in kept(tmp_path)
+    assert [path.name for path in (tmp_path / "artifacts" / "names").iterdir()] == ["artifact.json"]
+
+
+def test_a_name_is_one_steps_in_an_attempt(run_plain: Run, tmp_path: Path) -> None:
+    run_plain(upload("one"), **artifacts(tmp_path))
+    other_job = run_plain(upload("two"), job="test", **artifacts(tmp_path))
+    assert "exists in this run already (job build, step 2); choose another" in other_job.steps["up"]["error"]
+    other_step = run_plain(["true", *upload("three")], **artifacts(tmp_path))
+    assert "exists in this run already" in other_step.steps["up"]["error"]
+    assert b"one" in kept(tmp_path)
+    told = run_plain(upload("four", overwrite=True), job="test", **artifacts(tmp_path))
+    assert told.steps["up"]["conclusion"] == "success" and b"four" in kept(tmp_path)
+    back = run_plain(upload("five"), **artifacts(tmp_path))
+    assert "job test, step 2" in back.steps["up"]["error"]
+
+
+def test_a_later_attempt_takes_the_name_over(run_plain: Run, tmp_path: Path) -> None:
+    run_plain(upload("one"), **artifacts(tmp_path))
+    again = run_plain(upload("two"), attempt=2, **artifacts(tmp_path))
+    assert again.steps["up"]["conclusion"] == "success" and b"two" in kept(tmp_path)
+    other = run_plain(upload("three"), attempt=3, job="test", **artifacts(tmp_path))
+    assert other.steps["up"]["conclusion"] == "success" and b"three" in kept(tmp_path)
+    late = run_plain(upload("four"), attempt=2, **artifacts(tmp_path))
+    assert "exists in this run already" in late.steps["up"]["error"]
+
+
+def test_steps_of_one_composite_action_own_their_names_apart(run_plain: Run, tmp_path: Path) -> None:
+    action = "name: act\nruns: {using: composite, steps: [%s, %s]}" % (
+        ("{uses: actions/upload-artifact@v4, with: {path: f}}",) * 2
+    )
+    steps = [f"mkdir act; echo '{action}' > act/action.yml; echo x > f", {"id": "up", "uses": "./act"}]
+    said = run_plain(steps, **artifacts(tmp_path))
+    assert "exists in this run already" in said.steps["up"]["error"]
+
+
+def test_an_artifact_of_an_older_release_is_read_and_owned_by_nobody(run_plain: Run, tmp_path: Path) -> None:
+    run_plain(upload("one"), **artifacts(tmp_path))
+    note = tmp_path / "artifacts" / "names" / "artifact.json"
+    note.write_text(json.dumps({key: value for key, value in json.loads(note.read_text()).items() if key != "owner"}))
+    said = run_plain(
+        [
+            *upload("two"),
+            {"if": "always()", "uses": "actions/download-artifact@v4", "with": {"name": "artifact", "path": "in"}},
+            {"if": "always()", "run": "cat in/f"},
+        ],
+        **artifacts(tmp_path),
+    )
+    assert "exists in this run already; choose" in said.steps["up"]["error"] and "one" in said.out
 
 
 def test_the_same_files_have_the_same_digest(run_plain: Run, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ class ActionFailed(UserError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """One use of a built-in action. `inputs` are its `with`, evaluated, names in lower case; `event` tells the sink."""
+    """One use of a built-in action. `inputs` are its `with`, evaluated, names in lower case; `event` tells the sink.
+    `step` is the index of the job's step, `place` where the step stands ("file:line:column"), inside a composite action too."""
 
     name: str
     inputs: Mapping[str, str]
@@ -26,6 +27,7 @@ class Use:
     layout: Layout
     output: StepOutput
     step: int
+    place: str
     environment: Mapping[str, str]
     github: Mapping[str, Any]
     sandboxed: bool

@@ -268,7 +268,8 @@ class Carrier:
         world = self.world
         return Use(
             name=name, inputs={str(key).lower(): to_text(value) for key, value in given.items()}, order=world.order,
-            layout=world.layout, output=self.output, step=self.index, environment=self._environment({}),
+            layout=world.layout, output=self.output, step=self.index, place=str(self.raw.get("place") or ""),
+            environment=self._environment({}),
             github=self.scope.contexts.get("github") or {}, sandboxed=world.sandboxed, event=world.sink.event,
             cancelled=world.cancellation.is_set,
         )  # fmt: skip

@@ -1,7 +1,8 @@
 """actions/upload-artifact and actions/download-artifact over a folder of blobs, one folder for all jobs of a run.
 
-Blobs are archives, named by the SHA-256 of their bytes; `names/NAME.json` says which blob an artefact is. Source of the inputs
-and rules: the README of both actions, version 4.
+Blobs are archives, named by the SHA-256 of their bytes; `names/NAME.json` says which blob an artefact is, and which step owns the
+name. A step that was cut off and is done again owns what it kept before, so it replaces that; so does a later attempt of the job or
+run. Any other step gets the name only by `overwrite`. Source of the inputs and rules: the README of both actions, version 4.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from opsroom.kernel.blobs import Blobs
 from opsroom.workflows.runner.actions.archive import Packed, pack, unpack
+from opsroom.workflows.runner.actions.locking import locked
 from opsroom.workflows.runner.beneath import Entry, Folder, stays_within
 from opsroom.workflows.runner.builtin import ActionFailed, Effect, Use
 from opsroom.workflows.runner.globs import lines, literal_head, matching
@@ -33,6 +35,27 @@ class Artifact:
     files: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The step that made an artefact: of which run, job and attempt, its index in the job, and its place in a file, by which the steps
+    of one composite action are told apart."""
+
+    run: str
+    job: str
+    attempt: int
+    step: int
+    place: str
+
+    @classmethod
+    def of(cls, use: Use) -> Owner:
+        order = use.order
+        return cls(run=order.run, job=order.job, attempt=order.attempt, step=use.step, place=use.place)
+
+    def may_replace(self, before: Owner) -> bool:
+        """Whether this step done again, or a later attempt, takes the name over without being asked to overwrite."""
+        return self == before or (self.run == before.run and self.attempt > before.attempt)
+
+
 def upload(use: Use) -> Effect:
     """Keeps the files that `path` names; outputs artifact-id, artifact-digest and artifact-url."""
     name = use.input("name", "artifact")
@@ -40,16 +63,13 @@ def upload(use: Use) -> Effect:
         raise ActionFailed(
             f"artifact name {name!r} holds one of {' '.join(sorted(_FORBIDDEN - set(chr(13) + chr(10))))}; use letters, digits and '-'"
         )
-    store = _Store(use)
-    if store.find(name) is not None and not use.flag("overwrite"):
-        raise ActionFailed(
-            f"an artifact {name!r} exists in this run already; choose another name, or set overwrite: true"
-        )
+    store, owner, overwrite = _Store(use), Owner.of(use), use.flag("overwrite")
+    store.check_free(name, owner, overwrite=overwrite)
     with Folder(use.layout.workspace) as workspace, Folder(use.layout.temp) as temp:
         items = _chosen(use, {"workspace": workspace, "temp": temp})
         if not items:
             return _nothing(use)
-        artifact = store.keep(name, items)
+        artifact = store.keep(name, items, owner, overwrite=overwrite)
     use.event("artifact", asdict(artifact))
     use.output.write(f"artifact {name}: {artifact.files} files, {artifact.size:,} bytes, {artifact.digest}")
     digest = artifact.digest.removeprefix("sha256:")
@@ -96,14 +116,23 @@ class _Store:
         return sorted(path.stem for path in (self.root / "names").glob("*.json"))
 
     def find(self, name: str) -> Artifact | None:
-        try:
-            data: Mapping[str, object] = json.loads((self.root / "names" / f"{name}.json").read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return Artifact(**data)  # type: ignore[arg-type]
+        found = self._read(name)
+        return found[0] if found else None
 
-    def keep(self, name: str, items: list[Packed]) -> Artifact:
-        """Durable before it returns: first the blob, then its name."""
+    def check_free(self, name: str, owner: Owner, *, overwrite: bool) -> None:
+        """ActionFailed: the name is another step's, and it is not to be overwritten."""
+        found = self._read(name)
+        if found is None or overwrite:
+            return
+        before = found[1]
+        if before is None or not owner.may_replace(before):
+            of = f" (job {before.job}, step {before.step + 1})" if before else ""
+            raise ActionFailed(
+                f"an artifact {name!r} exists in this run already{of}; choose another name, or set overwrite: true"
+            )
+
+    def keep(self, name: str, items: list[Packed], owner: Owner, *, overwrite: bool) -> Artifact:
+        """Durable before it returns: first the blob, then its name. Two jobs that keep one name at once do so one after the other."""
         names = self.root / "names"
         names.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.root) as scratch:
@@ -111,9 +140,20 @@ class _Store:
             files = pack(items, archive)
             artifact = Artifact(name=name, digest=self.blobs.put(archive), size=archive.stat().st_size, files=files)
             note = Path(scratch) / "name.json"
-            note.write_text(json.dumps(asdict(artifact)))
-            note.replace(names / f"{name}.json")
+            note.write_text(json.dumps({**asdict(artifact), "owner": asdict(owner)}))
+            with locked(self.root):
+                self.check_free(name, owner, overwrite=overwrite)
+                note.replace(names / f"{name}.json")
         return artifact
+
+    def _read(self, name: str) -> tuple[Artifact, Owner | None] | None:
+        """An artefact and its owner; None for the owner of one that an older release kept."""
+        try:
+            data = json.loads((self.root / "names" / f"{name}.json").read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        owner = data.pop("owner", None)
+        return Artifact(**data), Owner(**owner) if owner else None
 
 
 def _nothing(use: Use) -> Effect:

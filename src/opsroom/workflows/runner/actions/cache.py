@@ -6,39 +6,20 @@ the inputs and rules: the README of actions/cache, and "Caching dependencies" (r
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from time import time
 
-from opsroom.kernel.blobs import Blobs
 from opsroom.workflows.runner.actions.archive import Packed, pack, unpack
+from opsroom.workflows.runner.actions.cache_store import CACHE_BYTES, Caches, Entry
+from opsroom.workflows.runner.actions.locking import locked
 from opsroom.workflows.runner.beneath import Folder
 from opsroom.workflows.runner.builtin import ActionFailed, Effect, Use
 from opsroom.workflows.runner.globs import lines, literal_head, matching
 
-CACHE_BYTES = 10 << 30
-"""All caches of a repository together; the least recently used go first (GitHub: 10 GB)."""
 _KEY_LIMIT = 512
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One cache. `version` tells the paths it was made from, `ref` who may see it. Times are seconds since the epoch."""
-
-    key: str
-    version: str
-    ref: str
-    digest: str
-    size: int
-    created: float
-    used: float
 
 
 def cache(use: Use) -> Effect:
@@ -63,11 +44,11 @@ def save(use: Use) -> Effect:
 def restore(use: Use) -> Effect:
     """Brings back the newest cache under `key`, else under the first of `restore-keys` that one begins with."""
     key = _key(use)
-    store = _Store(use)
-    with store.locked():
+    store = _Sight(use)
+    with locked(store.root):
         found = store.find(key, [one.strip() for one in use.input("restore-keys").splitlines() if one.strip()])
         if found is not None:
-            store.touch(found)
+            store.caches.touch(found, now=time())
     if found is None:
         if use.flag("fail-on-cache-miss"):
             raise ActionFailed(f"no cache for key {key!r}; save one first, or leave fail-on-cache-miss out")
@@ -75,7 +56,7 @@ def restore(use: Use) -> Effect:
         return Effect(outputs={"cache-hit": "false", "cache-primary-key": key, "cache-matched-key": ""})
     if not use.flag("lookup-only"):
         for name, root in _roots(use).items():
-            with Folder(root) as folder, store.blobs.open(found.digest) as raw:
+            with Folder(root) as folder, store.caches.blobs.open(found.digest) as raw:
                 unpack(raw, folder, prefix=f"{name}/", any_link=True)  # type: ignore[arg-type]
     use.output.write(f"cache restored from key {found.key} ({found.size:,} bytes)")
     hit = "true" if found.key == key else "false"
@@ -83,8 +64,8 @@ def restore(use: Use) -> Effect:
 
 
 def _save(use: Use, key: str) -> None:
-    store = _Store(use)
-    with store.locked():
+    store = _Sight(use)
+    with locked(store.root):
         if store.exact(key):
             use.output.write(f"cache {key} exists already; it is kept")
             return
@@ -99,8 +80,8 @@ def _save(use: Use, key: str) -> None:
             raise ActionFailed(
                 f"the cache would be {size:,} bytes, and {CACHE_BYTES:,} is all there is; leave files out"
             )
-        with store.locked():
-            store.add(key, store.blobs.put(archive), size)
+        with locked(store.root):
+            store.add(key, archive, size)
     use.output.write(f"cache saved with key {key} ({count} files, {size:,} bytes)")
 
 
@@ -146,16 +127,15 @@ def _rooted(use: Use, line: str) -> tuple[str, str]:
     return root.name, "/".join(part for part in (start if start != "." else "", rest) if part) or "**"
 
 
-class _Store:
-    """The caches of one repository: blobs, and one small file for each that says its key."""
+class _Sight:
+    """The caches of a repository as a job sees them: those of its ref and of the default branch, made from the same paths."""
 
     def __init__(self, use: Use) -> None:
         if not use.order.caches:
             raise ActionFailed("this run keeps no caches; run it where a cache folder is set")
         self.root = Path(use.order.caches)
-        self.blobs = Blobs(self.root / "blobs")
-        self._keys = self.root / "keys"
-        self._keys.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.caches = Caches(self.root)
         self._ref = str(use.github.get("ref", ""))
         event = use.github.get("event")
         repository = event.get("repository") if isinstance(event, Mapping) else None
@@ -163,22 +143,12 @@ class _Store:
         self._refs = (self._ref, f"refs/heads/{default or 'main'}")
         self._version = hashlib.sha256(use.input("path").encode()).hexdigest()[:16]
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keeps other jobs from changing the keys meanwhile."""
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
     def exact(self, key: str) -> bool:
         """Whether this ref saved this key before: a cache is never overwritten."""
-        return any((one.key, one.version, one.ref) == (key, self._version, self._ref) for one in self._entries())
+        return any((one.key, one.version, one.ref) == (key, self._version, self._ref) for one in self.caches.entries())
 
     def find(self, key: str, prefixes: list[str]) -> Entry | None:
-        mine = [one for one in self._entries() if one.version == self._version and one.ref in self._refs]
+        mine = [one for one in self.caches.entries() if one.version == self._version and one.ref in self._refs]
         ranked = sorted(mine, key=lambda one: (one.ref == self._ref, one.created), reverse=True)
         for fits in (
             lambda one: one.key == key,
@@ -188,39 +158,8 @@ class _Store:
                 return found
         return None
 
-    def touch(self, entry: Entry) -> None:
-        self._write(Entry(**{**asdict(entry), "used": time()}))
-
-    def add(self, key: str, digest: str, size: int) -> None:
-        """Adds a cache and drops the least recently used ones that are too many."""
-        now = time()
-        self._write(
+    def add(self, key: str, archive: Path, size: int) -> None:
+        now, digest = time(), self.caches.blobs.put(archive)
+        self.caches.add(
             Entry(key=key, version=self._version, ref=self._ref, digest=digest, size=size, created=now, used=now)
         )
-        entries = sorted(self._entries(), key=lambda one: one.used, reverse=True)
-        total, kept = 0, set()
-        for entry in entries:
-            total += entry.size
-            if total > CACHE_BYTES:
-                self._path(entry).unlink(missing_ok=True)
-            else:
-                kept.add(entry.digest)
-        self.blobs.sweep(kept)
-
-    def _entries(self) -> list[Entry]:
-        found = []
-        for path in self._keys.glob("*.json"):
-            try:
-                found.append(Entry(**json.loads(path.read_text())))
-            except (ValueError, TypeError):
-                path.unlink(missing_ok=True)
-        return found
-
-    def _path(self, entry: Entry) -> Path:
-        name = hashlib.sha256(f"{entry.ref}\0{entry.version}\0{entry.key}".encode()).hexdigest()
-        return self._keys / f"{name}.json"
-
-    def _write(self, entry: Entry) -> None:
-        new = self._path(entry).with_suffix(".new")
-        new.write_text(json.dumps(asdict(entry)))
-        new.replace(self._path(entry))
