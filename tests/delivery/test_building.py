@@ -151,6 +151,7 @@ def test_a_push_is_built_tested_and_deployed(make_shop: Any, git: Any) -> None:
     ] and "1 failed" in shown.summaries[0]
     assert [step.name for step in shown.jobs[0].steps][-1] == "Run opsroom/publish-artifact"
     [artifact] = list_artifacts(shop.call, commit=commit).items
+    assert list_artifacts(shop.call, commit=commit[:12]).items == [show_artifact(shop.call, artifact.digest[:19])]
     assert artifact.sbom and artifact.version == commit[:12] and artifact.run == run
     [deployment] = list_deployments(shop.call, run=run).items
     assert (deployment.digest, deployment.commit, deployment.live) == (artifact.digest, commit, True)

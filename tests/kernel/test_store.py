@@ -13,7 +13,7 @@ from opsroom.kernel.clock import FakeClock
 from opsroom.kernel.errors import Invalid
 from opsroom.kernel.migrations import KERNEL_MIGRATIONS, Migration, MigrationChanged, Retention, migrate
 from opsroom.kernel.queue import Queue
-from opsroom.kernel.store import Store, table
+from opsroom.kernel.store import Store, called, table
 
 THINGS = Migration(
     name="test-0001",
@@ -31,6 +31,24 @@ def test_values_come_back_as_they_went_in(store: Store) -> None:
     with store.read() as tx:
         row = tx.row(sa.select(TABLE))
     assert row is not None and row["body"] == {"n": [1, None, "ü"]} and row["made"] == made
+
+
+def test_a_digest_or_commit_is_found_by_its_first_twelve_digits(store: Store) -> None:
+    migrate(store, (THINGS,))
+    names = ("sha256:" + "ab" * 32, "sha256:" + "ab" * 6 + "cd" * 26, "ab" * 20)
+    with store.begin() as tx:
+        for name in names:
+            tx.execute(sa.insert(TABLE).values(id=name, body={}, made=datetime(2026, 1, 1, tzinfo=UTC)))
+
+    def found(name: str) -> list[str]:
+        with store.read() as tx:
+            query = sa.select(TABLE.c.id).where(called(TABLE.c.id, name)).order_by(TABLE.c.id)
+            return [row["id"] for row in tx.rows(query)]
+
+    assert found("ab" * 6) == [names[2]]
+    assert found("sha256:" + "ab" * 6) == sorted(names[:2])
+    assert found(names[0]) == [names[0]]
+    assert found("ab" * 5) == found("sha256:%") == found("") == []
 
 
 def test_a_migration_runs_once_and_may_not_change(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,6 +65,15 @@ def table(name: str, *columns: str, json: Sequence[str] = (), times: Sequence[st
         return sa.column(column)
 
     return sa.table(name, *(typed(column) for column in (*columns, *json, *times)))
+
+
+_SHORTENED = re.compile(r"(sha256:)?[0-9a-f]{12,63}")
+
+
+def called(column: sa.ColumnClause[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether a column of digests or commits holds `name`: whole, or its first twelve or more hexadecimal digits, as tables show it."""
+    whole = len(name.removeprefix("sha256:")) == (64 if name.startswith("sha256:") else 40)
+    return column.startswith(name) if _SHORTENED.fullmatch(name) and not whole else column == name
 
 
 class Tx:

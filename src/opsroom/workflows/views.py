@@ -12,7 +12,7 @@ from sqlalchemy.engine import RowMapping
 
 from opsroom.kernel.clock import parse_stamp, stamp
 from opsroom.kernel.errors import Invalid, NotFound
-from opsroom.kernel.store import Tx
+from opsroom.kernel.store import Tx, called
 from opsroom.workflows.store import ANNOTATIONS, ARTIFACTS, JOBS, LIGHT, RUNS, STEPS, SUMMARIES
 
 PAGE_LIMIT = 200
@@ -165,11 +165,13 @@ def read_runs(tx: Tx, wanted: RunFilter, *, cursor: str, limit: int) -> RunPage:
     """Newest first. Invalid: a limit that is not within 1 to 200."""
     if not 1 <= limit <= PAGE_LIMIT:
         raise Invalid(f"limit {limit} is not within 1 to {PAGE_LIMIT}")
-    columns = {"commit": "commit_id", "trigger": "trigger_event"}
-    names = ("repository", "workflow", "service", "status", "conclusion", "event", "commit", "ref", "trigger")
+    columns = {"trigger": "trigger_event"}
+    names = ("repository", "workflow", "service", "status", "conclusion", "event", "ref", "trigger")
     where: list[Any] = [
         RUNS.c[columns.get(name, name)] == getattr(wanted, name) for name in names if getattr(wanted, name)
     ]
+    if wanted.commit:
+        where.append(called(RUNS.c.commit_id, wanted.commit))
     if cursor:
         where.append(RUNS.c.id < cursor)
     if wanted.since is not None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
 from opsroom.areas.delivery.model import Artifact, TestReport
-from opsroom.kernel.store import Tx, table
+from opsroom.kernel.store import Tx, called, table
 
 ARTIFACTS = table(
     "artifacts", "id", "key", "digest", "name", "service", "version", "commit_id", "repository", "run", "size", "sbom",
@@ -19,6 +19,7 @@ REPORTS = table(
     "test_reports", "id", "key", "run", "job", "repository", "commit_id", "service", "tests", "failed", "skipped", "seconds",
     "event", json=("failures",), times=("created",),
 )  # fmt: skip
+_LONG = ("digest", "commit_id")
 
 
 def add(tx: Tx, artifact: Artifact) -> None:
@@ -33,7 +34,9 @@ def by_key(tx: Tx, key: str) -> Artifact | None:
 def newest(tx: Tx, digest: str, *, run: str = "") -> Artifact | None:
     """The last publication of a digest; that of this run, where it published it."""
     mine = sa.case((ARTIFACTS.c.run == run, 0), else_=1)
-    query = sa.select(ARTIFACTS).where(ARTIFACTS.c.digest == digest).order_by(mine, ARTIFACTS.c.id.desc()).limit(1)
+    query = (
+        sa.select(ARTIFACTS).where(called(ARTIFACTS.c.digest, digest)).order_by(mine, ARTIFACTS.c.id.desc()).limit(1)
+    )
     row = tx.row(query)
     return _artifact(row) if row else None
 
@@ -47,7 +50,7 @@ def find(
     wanted = (("service", service), ("commit_id", commit), ("run", run), ("name", name), ("digest", digest))
     for column, value in wanted:
         if value:
-            query = query.where(ARTIFACTS.c[column] == value)
+            query = query.where(called(ARTIFACTS.c[column], value) if column in _LONG else ARTIFACTS.c[column] == value)
     if after:
         query = query.where(ARTIFACTS.c.id < after)
     return [_artifact(row) for row in tx.rows(query)]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
 from opsroom.areas.delivery.model import Deployment, Instance, ServiceSpec, Wish
-from opsroom.kernel.store import Tx, table
+from opsroom.kernel.store import Tx, called, table
 
 DEPLOYMENTS = table(
     "deployments", "id", "key", "service", "environment", "digest", "version", "commit_id", "strategy", "kind", "run",
@@ -71,7 +71,8 @@ def find(
     query = sa.select(DEPLOYMENTS).order_by(DEPLOYMENTS.c.id.desc()).limit(limit)
     for column, value in (("service", service), ("environment", environment), ("run", run), ("digest", digest)):
         if value:
-            query = query.where(DEPLOYMENTS.c[column] == value)
+            of_column = DEPLOYMENTS.c[column]
+            query = query.where(called(of_column, value) if column == "digest" else of_column == value)
     if states:
         query = query.where(DEPLOYMENTS.c.state.in_(states))
     if since is not None:
