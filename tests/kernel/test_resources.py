@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from opsroom.kernel.errors import NotFound, Place, Problem
 from opsroom.kernel.resources import (
@@ -204,6 +205,64 @@ def test_a_broken_envelope(head: str, expected: str) -> None:
     assert expected in told(problems)
 
 
+def test_everything_wrong_with_one_resource_is_told_at_once() -> None:
+    text = (
+        "apiVersion: opsroom.dev/v1\nkind: Environment\nmetadata: {name: a b}\nspec:\n  tier: ${{ vars.NONE }}\n"
+        "  warnAfter: soon\n  services:\n    - {service: storefrnt, address: here, env: {A: '${{ vars.B'}}\n"
+    )
+    _, problems = load(f=text, more=component("storefront"))
+    assert [str(problem.place) for problem in problems] == [
+        "f.yaml:3:18", "f.yaml:5:9", "f.yaml:6:14", "f.yaml:8:17", "f.yaml:8:37", "f.yaml:8:52",
+    ]  # fmt: skip
+    assert "'${{ vars.B' in spec.services[0].env.A opens ${{ and does not close it; close it with }}" in told(problems)
+    assert told(problems).count("vars.NONE") == 1, "what could not be filled in is told once"
+
+
+def test_a_second_of_one_name_is_checked_too() -> None:
+    _, problems = load(a=component("storefront"), b=component("storefront", owner="nobody"))
+    assert [str(problem.place) for problem in problems] == ["b.yaml:3:18", "b.yaml:4:63"]
+
+
+class Watch(Spec):
+    name: Annotated[str, Field(min_length=1)]
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    every: Annotated[Duration, Field(gt=0)] = 1.0
+
+
+class Watches(Spec):
+    watches: Annotated[tuple[Watch, ...], Field(min_length=1)]
+    told: tuple[str, ...] = ()
+
+
+WATCHES = Kind(name="Watches", api_version="opsroom.dev/v1", model=Watches, events=("told[]",))
+
+
+def watches(text: str) -> list[str]:
+    whole = f"apiVersion: opsroom.dev/v1\nkind: Watches\nmetadata: {{name: x}}\nspec: {text}\n"
+    types = {"run.started", "run.finished"}
+    return [str(problem) for problem in load_catalog({"w.yaml": whole}, "c", [WATCHES], event_types=types)[1]]
+
+
+def test_a_list_is_too_short_only_where_it_is() -> None:
+    assert watches("{watches: [{name: ''}]}") == [
+        "w.yaml:4:25: spec.watches[0].name '' is empty; write at least one character"
+    ]
+    assert watches("{watches: []}") == ["w.yaml:4:17: spec.watches [] has too few items; list at least one"]
+
+
+def test_a_number_out_of_bounds_names_the_bound_and_what_was_written() -> None:
+    assert watches("{watches: [{name: a, share: 7, every: 0s}, {name: b, share: 0}]}") == [
+        "w.yaml:4:35: spec.watches[0].share 7 is too large; write at most 1",
+        "w.yaml:4:45: spec.watches[0].every '0s' is too small; write a number above 0",
+        "w.yaml:4:67: spec.watches[1].share 0 is too small; write a number above 0",
+    ]
+
+
+def test_a_type_of_event_that_nothing_records_is_told() -> None:
+    (fault,) = watches("{watches: [{name: a}], told: [run.started, run.finishd]}")
+    assert fault.startswith("w.yaml:4:50: spec.told[1] 'run.finishd' is no type of event; did you mean run.finished?")
+
+
 def test_an_older_version_that_nobody_knows_names_the_right_one() -> None:
     _, problems = load(f=component("x").replace("v1alpha1", "v2"))
     assert (
@@ -298,9 +357,8 @@ def test_kinds_known_by_their_path() -> None:
     assert catalog.get("Rules", "rules/a.yml").spec.groups == ({"name": "a"},)
     assert [str(problem) for problem in problems] == [
         "rules/b.yml:1:9: groups 7 is not a list; write it as [one, two]",
-        "runbooks/deep/none.md:1:1: title is missing",
+        "runbooks/deep/none.md:1:1: title is missing; add title:",
         "runbooks/open.md:1:1: the front matter does not end; close it with a line ---",
-        "runbooks/open.md:1:1: title is missing",
         "runbooks/typo.md:3:10: service 'storefrnt' refers to no Component; did you mean storefront? there are: storefront",
     ]
 

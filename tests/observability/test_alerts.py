@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -272,6 +273,40 @@ def test_problems_of_rule_files_have_a_place() -> None:
     _, problems = load_catalog({"rules/a.yml": text, "rules/b.yaml": named}, "c", KINDS)
     assert [str(one.place) for one in problems] == ["rules/a.yml:14:15", "rules/b.yaml:7:9"]
     assert "runbooks/gone.md" in problems[1].message
+
+
+def test_every_fault_of_a_rule_file_is_told_at_once(scene: Scene) -> None:
+    text = (
+        "groupz: []\ngroups:\n  - name: a\n    interval: soon\n    rules:\n      - alert: B\n        expr: rate(up[5m]) >> 1\n"
+        "      - record: c\n        expr: |\n          sum by (x) (\n            up +\n          )\n"
+        "      - hello\n  - name: a\n    rules: none\n"
+    )
+    told = [f"{one.line}:{one.column} {one.message}" for one in check_rule_text(scene.call, text=text).problems]
+    assert told == [
+        "1:1 a rule file has no field 'groupz'",
+        "4:15 interval: 'soon' is no duration; write one such as 30s, 5m or 1h30m",
+        "7:15 PromQL `rate(up[5m]) >> 1`: `>` may not stand at line 1, column 15",
+        "9:15 PromQL `sum by (x) ( up + )`: `)` may not stand at line 3, column 1",
+        "13:9 rules[2] is no rule",
+        "14:11 the group 'a' is there twice in this file",
+        "15:12 rules is no list",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "word"),
+    [
+        ("up ==", "it ends where more is expected"),
+        ("up) + 1", "`)` may not stand at line 1, column 3"),
+        ("sum(up) bi (x)", "`bi` may not stand at line 1, column 9"),
+        ("up{job=}", "`}` may not stand at line 1, column 8"),
+        ("a and on(x) group_left(y) * b", "`*` may not stand at line 1, column 27"),
+        ("up @ start() up", "`up` may not stand at line 1, column 14"),
+    ],
+)
+def test_a_fault_of_promql_names_the_word_and_its_place(scene: Scene, expression: str, word: str) -> None:
+    text = f"groups: [{{name: a, rules: [{{alert: B, expr: {json.dumps(expression)}}}]}}]"
+    assert word in check_rule_text(scene.call, text=text).problems[0].message
 
 
 @hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -71,12 +71,16 @@ class _Checker:
         self._node = node
         if node.value is None:
             return []
-        if not isinstance(node.value, dict) or set(node.value) - {"groups"}:
+        if not isinstance(node.value, dict):
             self._bad((), "a rule file holds the one key groups", "write groups: with a list of groups")
             return []
+        for key in node.value.keys() - {"groups"}:
+            self.problems.append(
+                Problem(node.key_place((key,)), f"a rule file has no field {key!r}", "it holds the one key groups")
+            )
         entries = node.value.get("groups") or []
         if not isinstance(entries, list):
-            self._bad(("groups",), "groups is no list")
+            self._bad(("groups",), "groups is no list", "write each group below it, with - name:")
             return []
         found, names = [], set()
         for number, entry in enumerate(entries):
@@ -91,17 +95,19 @@ class _Checker:
 
     def _group(self, path: tuple[str | int, ...], entry: Any) -> RuleGroup | None:
         entry = self._mapping(path, entry, _GROUP, "group")
+        if not entry:
+            return None
         name = entry.get("name")
         if not isinstance(name, str) or not name:
             self._bad(path, "the group has no name", "give it name:")
             return None
         rules = entry.get("rules") or []
         if not isinstance(rules, list):
-            self._bad((*path, "rules"), "rules is no list")
+            self._bad((*path, "rules"), "rules is no list", "write each rule below it, with - alert: or - record:")
             rules = []
         limit = entry.get("limit", 0)
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-            self._bad((*path, "limit"), f"limit {limit!r} is no whole number of results")
+            self._bad((*path, "limit"), f"limit {limit!r} is no whole number of results", "write 0 for none")
             limit = 0
         read = [self._rule((*path, "rules", number), rule) for number, rule in enumerate(rules)]
         return RuleGroup(
@@ -117,6 +123,8 @@ class _Checker:
     def _rule(self, path: tuple[str | int, ...], entry: Any) -> Rule | None:
         before = len(self.problems)
         entry = self._mapping(path, entry, _RULE, "rule")
+        if not entry:
+            return None
         record, alert = entry.get("record"), entry.get("alert")
         if bool(record) == bool(alert):
             self._bad(path, "a rule has record or alert, one of the two", "name what it records or the alert")
@@ -164,12 +172,12 @@ class _Checker:
     def _texts(self, path: tuple[str | int, ...], entry: Any) -> dict[str, str]:
         if entry is None:
             return {}
-        if not isinstance(entry, dict):
-            self._bad(path, f"{path[-1]} is no mapping of names to texts")
+        if not isinstance(entry, dict) or not entry:
+            self._bad(path, f"{path[-1]} is no mapping of names to texts", "write name: text below it")
             return {}
         for name, value in entry.items():
             if not name or isinstance(value, dict | list) or value is None:
-                self._bad((*path, name), f"{path[-1]} {name!r} is no text")
+                self._bad((*path, name), f"{path[-1]} {name!r} is no text", "write it in quotes")
         return {n: _text(v) for n, v in entry.items() if n and not isinstance(v, dict | list) and v is not None}
 
     def _duration(self, path: tuple[str | int, ...], entry: dict[str, Any], key: str) -> float:
@@ -184,7 +192,7 @@ class _Checker:
     def _mapping(self, path: tuple[str | int, ...], entry: Any, known: set[str], what: str) -> dict[str, Any]:
         """The entry with YAML merge keys (<<) applied; unknown keys are problems."""
         if not isinstance(entry, dict):
-            self._bad(path, f"a {what} is a mapping, this is {type(entry).__name__}")
+            self._bad(path, f"{path[-2]}[{path[-1]}] is no {what}", f"a {what} is written as fields below it")
             return {}
         merged = _merged(entry)
         for key in merged:

@@ -46,6 +46,10 @@ def _check(resource: Resource, catalog: Catalog) -> Iterable[Problem]:
         for name in names:
             if other != spec.type and isinstance(resource.raw, dict) and name in resource.raw:
                 yield Problem(resource.place_of(name), f"`{name}` goes with type {other}", "leave it out")
+    if spec.url and "${{" not in spec.url and not spec.url.startswith(("http://", "https://")):
+        yield Problem(
+            resource.place_of("url"), f"url {spec.url!r} is not http:// or https://", "write https://host/path"
+        )
     if TOLD in spec.events:
         yield Problem(
             resource.place_of("events"), f"a channel told of {TOLD} would be told without end", f"leave out {TOLD}"
@@ -57,6 +61,7 @@ CHANNEL = Kind(
     api_version="opsroom.dev/v1",
     model=ChannelSpec,
     area="collaboration",
+    events=("events[]",),
     secrets=("url", "signingKey", "username", "password"),
     check=_check,
 )

@@ -114,6 +114,11 @@ GATE = Kind(
     references=(Reference("environment", "Environment"),), check=check_gate,
 )  # fmt: skip
 BASELINE = Kind(
-    name="Baseline", api_version="opsroom.dev/v1", model=BaselineSpec, area="security", check=check_baseline
+    name="Baseline",
+    api_version="opsroom.dev/v1",
+    model=BaselineSpec,
+    area="security",
+    events=("controls[].evidence.event",),
+    check=check_baseline,
 )
 KINDS = (GATE, BASELINE)

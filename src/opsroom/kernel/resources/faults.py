@@ -13,6 +13,9 @@ from opsroom.kernel.documents import Node, Path
 from opsroom.kernel.errors import Problem
 from opsroom.kernel.resources.fields import OpenSpec
 
+LISTED = 20
+"""How many known words an error lists."""
+
 
 def validate(model: type[BaseModel], value: Any, node: Node, root: Path) -> tuple[Any, list[Problem]]:
     """`value`, which stands at `root` of `node`, as a `model`; or None and everything wrong with it."""
@@ -30,11 +33,12 @@ def dotted(path: Path) -> str:
 
 
 def meant(word: str, known: list[str] | tuple[str, ...], *, what: str = "known here") -> str:
-    """The way out for a word that is not among `known`: the nearest one, or all of them."""
+    """The way out for a word that is not among `known`: the nearest one, and all of them, or as many as a line takes."""
     near = get_close_matches(word, known, n=1, cutoff=0.6) or get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}? " if near else ""
-    listed = ", ".join(sorted(known)[:20])
-    return f"{hint}{what}: {listed}" if listed else f"{hint}{what}: none"
+    listed = ", ".join(sorted(known)[:LISTED])
+    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+    return f"{hint}{what}: {listed}{more}" if listed else f"{hint}{what}: none"
 
 
 def shown(value: Any) -> str:
@@ -46,11 +50,22 @@ def shown(value: Any) -> str:
 def _problems(error: ValidationError, model: type[BaseModel], value: Any, node: Node, root: Path) -> list[Problem]:
     problems: dict[tuple[Path, bool], Problem] = {}
     for one in error.errors(include_url=False):
+        if _only_below(one, value):
+            continue
         path = _cleaned(one["loc"], value, keep_last=one["type"] in {"missing", "extra_forbidden"})
         key = (path, one["type"] == "missing")
         if key not in problems:
-            problems[key] = _problem(one, model, path, node, root)
+            problems[key] = _problem(one, model, path, value, node, root)
     return list(problems.values())
+
+
+def _only_below(one: Any, value: Any) -> bool:
+    """Whether a list is called too short only because items of it, which are told of themselves, were refused."""
+    if one["type"] != "too_short":
+        return False
+    for part in _cleaned(one["loc"], value, keep_last=False):
+        value = value[part]
+    return isinstance(value, list) and len(value) >= one["ctx"]["min_length"]
 
 
 def _cleaned(loc: tuple[int | str, ...], value: Any, *, keep_last: bool) -> Path:
@@ -71,17 +86,24 @@ def _has(value: Any, part: int | str) -> bool:
     return isinstance(value, dict) and part in value
 
 
-def _problem(one: Any, model: type[BaseModel], path: Path, node: Node, root: Path) -> Problem:
+def _written(given: Any, value: Any, path: Path) -> Any:
+    """What stands in the file at `path`; a field that turns a text into a number is refused by its number."""
+    for part in path:
+        value = value[part]
+    return value if isinstance(value, str) else given
+
+
+def _problem(one: Any, model: type[BaseModel], path: Path, value: Any, node: Node, root: Path) -> Problem:
     kind, name, full = one["type"], dotted((*root, *path)), (*root, *path)
     if kind == "missing":
-        return Problem(node.place(full[:-1]), f"{name} is missing", _example(model, path))
+        return Problem(node.place(full[:-1]), f"{name} is missing", _example(model, path) or f"add {path[-1]}:")
     if kind == "extra_forbidden":
         word = str(path[-1])
         return Problem(node.key_place(full), f"unknown field {name}", meant(word, _fields_at(model, path[:-1])))
     message, way_out = _said(one)
     if "[key]" in one["loc"]:
         return Problem(node.key_place(full), f"the key {name} {message}", way_out)
-    return Problem(node.place(full), f"{name} {shown(one['input'])} {message}", way_out)
+    return Problem(node.place(full), f"{name} {shown(_written(one['input'], value, path))} {message}", way_out)
 
 
 def _said(one: Any) -> tuple[str, str]:
@@ -95,23 +117,32 @@ def _said(one: Any) -> tuple[str, str]:
     if kind == "string_type":
         plain = isinstance(given, bool | int | float)
         text = str(given).lower() if isinstance(given, bool) else given
-        return "is not text", f'write it in quotes: "{text}"' if plain else ""
+        return "is not text", f'write it in quotes: "{text}"' if plain else "write one text"
     if kind == "string_pattern_mismatch":
         return "is not of the right form", f"it must match {context['pattern']}"
     if kind == "string_too_short":
-        return "is empty", ""
+        return "is empty", "write at least one character" if context["min_length"] == 1 else ""
+    if kind in _BOUNDS:
+        message, way_out, bound = _BOUNDS[kind]
+        return message, f"{way_out} {context[bound]:g}"
     for words, message, way_out in _TYPES:
         if kind in words:
             return message, way_out
     return f"is refused: {one['msg'][:1].lower()}{one['msg'][1:]}", ""
 
 
+_BOUNDS = {
+    "greater_than": ("is too small", "write a number above", "gt"),
+    "greater_than_equal": ("is too small", "write at least", "ge"),
+    "less_than": ("is too large", "write a number below", "lt"),
+    "less_than_equal": ("is too large", "write at most", "le"),
+}  # fmt: skip
 _TYPES: tuple[tuple[frozenset[str], str, str], ...] = (
     (frozenset({"tuple_type", "list_type", "set_type", "frozen_set_type"}), "is not a list", "write it as [one, two]"),
     (frozenset({"dict_type", "mapping_type", "model_type", "model_attributes_type"}), "is not a map", "write fields below it"),
-    (frozenset({"int_type", "int_parsing", "int_from_float"}), "is not a whole number", ""),
-    (frozenset({"float_type", "float_parsing"}), "is not a number", ""),
-    (frozenset({"bool_type", "bool_parsing"}), "is not true or false", ""),
+    (frozenset({"int_type", "int_parsing", "int_from_float"}), "is not a whole number", "write digits alone, as 3"),
+    (frozenset({"float_type", "float_parsing"}), "is not a number", "write it as 5 or 0.5"),
+    (frozenset({"bool_type", "bool_parsing"}), "is not true or false", "write one of the two"),
     (frozenset({"too_short"}), "has too few items", "list at least one"),
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date, datetime
+from difflib import get_close_matches
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -93,7 +94,10 @@ def _day(value: Any) -> Any:
 
 def _timezone(value: Any) -> Any:
     if isinstance(value, str) and value not in available_timezones():
-        raise ValueError("not an IANA time zone; write it as Europe/Berlin")
+        near = get_close_matches(value, available_timezones(), n=1)
+        raise ValueError(
+            f"not an IANA time zone; {f'did you mean {near[0]}?' if near else 'write it as Europe/Berlin'}"
+        )
     return value
 
 

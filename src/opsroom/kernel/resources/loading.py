@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opsroom.kernel.documents import Node, Path, load_document, load_documents
@@ -13,19 +13,20 @@ from opsroom.kernel.resources.catalog import Catalog
 from opsroom.kernel.resources.entities import KINDS
 from opsroom.kernel.resources.faults import dotted, meant, shown, validate
 from opsroom.kernel.resources.model import Kind, Metadata, Resource
-from opsroom.kernel.resources.references import check_references
+from opsroom.kernel.resources.references import check_event_types, check_references
 from opsroom.kernel.resources.variables import fill_variables
 
 _ENVELOPE = ("apiVersion", "kind", "metadata", "spec")
 
 
 def load_catalog(
-    files: Mapping[str, str | bytes], commit: str, kinds: Iterable[Kind] = ()
+    files: Mapping[str, str | bytes], commit: str, kinds: Iterable[Kind] = (), *, event_types: Collection[str] = ()
 ) -> tuple[Catalog, list[Problem]]:
     """The catalog of `files` (path → text), and everything wrong with them, by place; never stops at the first.
 
-    `kinds` are those of the areas; the kernel's own are always known. A resource with a problem of its own is left out."""
-    loader = _Loader(files, [*KINDS, *kinds])
+    `kinds` are those of the areas; the kernel's own are always known. A resource with a problem of its own is left out.
+    `event_types`: the types of ledger events that fields may name; none: any."""
+    loader = _Loader(files, [*KINDS, *kinds], event_types)
     for path in sorted(files):
         loader.read(path)
     return loader.finish(commit)
@@ -40,6 +41,8 @@ class _Draft:
     metadata: Metadata
     node: Node
     body: str = ""
+    sound: bool = True
+    """Whether its metadata holds; where not, its spec is still read, so that all its problems are told at once."""
 
     @property
     def enveloped(self) -> bool:
@@ -53,14 +56,16 @@ class _Draft:
 class _Loader:
     """Collects drafts file by file, then makes resources of them."""
 
-    def __init__(self, files: Mapping[str, str | bytes], kinds: list[Kind]) -> None:
+    def __init__(self, files: Mapping[str, str | bytes], kinds: list[Kind], event_types: Collection[str]) -> None:
         self.files = files
+        self.event_types = sorted(event_types)
         self.kinds = {kind.name: kind for kind in kinds}
         self.groups = sorted({kind.api_version.partition("/")[0] for kind in kinds if not kind.where})
         groups = "|".join(map(re.escape, self.groups)).encode()
         self.ours = re.compile(rb"^apiVersion:[ \t]*[\"']?(?:" + groups + rb")/", re.MULTILINE)
         self.problems: list[Problem] = []
         self.drafts: list[_Draft] = []
+        self.broken: list[Resource] = []
         self.written: dict[str, dict[str, Place]] = {}
 
     def read(self, path: str) -> None:
@@ -82,7 +87,11 @@ class _Loader:
             made for draft in self.drafts if draft.kind.name != "Variables" and (made := self._make(draft, variables))
         ]
         catalog = Catalog(commit, resources, files=self.files, variables=variables)
-        self.problems += check_references(catalog, self.kinds, self.written)
+        told = {problem.place for problem in self.problems}
+        found = check_references([*resources, *self.broken], catalog.files, self.kinds, self.written)
+        self.problems += [problem for problem in found if problem.place not in told]
+        if self.event_types:
+            self.problems += check_event_types([*resources, *self.broken], self.kinds, self.event_types)
         for kind in self.kinds.values():
             if kind.check is not None:
                 for resource in catalog.all(kind.name):
@@ -95,6 +104,9 @@ class _Loader:
         if path.endswith(".md"):
             text, body, problem = _front_matter(text, path)
             self.problems += [problem] if problem else []
+            if problem:
+                self._write_down(kind, path, Place(path, 1, 1))
+                return
         node, problems = load_document(text, path, syntax="yaml")
         self.problems += problems
         if node is None and problems:
@@ -127,14 +139,16 @@ class _Loader:
         if "metadata" not in value:
             problems = [Problem(node.place(), "metadata is missing", "write metadata: with a name: below it")]
         problems += self._unknown_fields(node, kind, metadata)
-        if metadata is not None and not problems:
+        if metadata is not None:
             namespace = "" if metadata.namespace == "default" else f"{metadata.namespace}/"
-            self._add(_Draft(kind, namespace + metadata.name, metadata, node))
+            self.problems += problems
+            self._add(_Draft(kind, namespace + metadata.name, metadata, node, sound=not problems))
             return
         self.problems += problems
         name = value["metadata"].get("name") if isinstance(value.get("metadata"), dict) else None
         if isinstance(name, str):
             self._write_down(kind, name, node.place())
+        self.drafts.append(_Draft(kind, "", Metadata.model_construct(name=""), node, sound=False))
 
     def _kind_of(self, node: Node) -> Kind | None:
         api_version, name = node.value["apiVersion"], node.value["kind"]
@@ -183,6 +197,7 @@ class _Loader:
         place = draft.node.place(("metadata", "name"))
         message = f"{draft.kind.name} {draft.name!r} stands twice"
         self.problems.append(Problem(place, message, f"the first is at {first}; rename or remove one"))
+        self.drafts.append(replace(draft, sound=False))
 
     def _write_down(self, kind: Kind, name: str, place: Place) -> None:
         self.written.setdefault(kind.name, {}).setdefault(name, place)
@@ -205,6 +220,7 @@ class _Loader:
         return values, resources
 
     def _make(self, draft: _Draft, variables: Mapping[str, Any] | None) -> Resource | None:
+        """The resource; None where anything is wrong with it, which is then among the problems."""
         kind, node = draft.kind, draft.node
         raw, metadata, problems = node.value, draft.metadata, list[Problem]()
         if draft.enveloped:
@@ -212,13 +228,17 @@ class _Loader:
         if draft.enveloped and variables is not None:
             raw, metadata, problems = fill_variables(raw, metadata, kind, node, variables)
         spec, faults = validate(kind.model, raw, node, draft.root)
-        self.problems += problems or faults
-        if problems or faults:
-            return None
-        return Resource(
+        unfilled = {problem.place for problem in problems}
+        problems += [fault for fault in faults if fault.place not in unfilled]
+        made = Resource(
             kind=kind.name, name=draft.name, spec=spec, metadata=metadata, place=node.place(), node=node, raw=raw,
             enveloped=draft.enveloped, body=draft.body,
         )  # fmt: skip
+        self.problems += problems
+        if draft.sound and not problems:
+            return made
+        self.broken.append(made)
+        return None
 
 
 def _is_named(path: str) -> bool:

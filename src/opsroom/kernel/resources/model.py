@@ -66,7 +66,8 @@ class Kind:
 
     `model` is what stands under `spec`. A kind with `where` (globs over paths, `*` crosses folders) is known by its path instead
     of `kind:`; its model is the whole file, or the front matter of a Markdown file, and its name is the path. `also` are older
-    API versions that are accepted. `secrets` are paths of fields that may hold `${{ secrets.NAME }}` (`services[].env.*`). `check`
+    API versions that are accepted. `secrets` are paths of fields that may hold `${{ secrets.NAME }}` (`services[].env.*`). `events`
+    are paths of fields that name types of ledger events. `check`
     says what is wrong across resources beyond references; it is called once for each resource of the kind when all are loaded."""
 
     name: str
@@ -77,6 +78,7 @@ class Kind:
     where: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
     secrets: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     check: Callable[[Resource, Catalog], Iterable[Problem]] | None = None
 

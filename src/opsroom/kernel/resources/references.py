@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +30,25 @@ def values_at(value: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
 
 
 def check_references(
-    catalog: Catalog, kinds: Mapping[str, Kind], written: Mapping[str, Iterable[str]]
+    resources: Iterable[Resource], files: Collection[str], kinds: Mapping[str, Kind], written: Mapping[str, Iterable[str]],
+) -> Iterator[Problem]:  # fmt: skip
+    """References of `resources`, broken ones too, that name nothing. `written` are the names by kind that stand in the files, those
+    of broken resources included; `files` the paths of the repository."""
+    for resource in resources:
+        for reference in kinds[resource.kind].references:
+            yield from _check(resource, reference, files, kinds, written)
+
+
+def check_event_types(
+    resources: Iterable[Resource], kinds: Mapping[str, Kind], known: Collection[str]
 ) -> Iterator[Problem]:
-    """References that name nothing. `written` are the names by kind that stand in the files, broken resources included."""
-    for kind in kinds.values():
-        for resource in catalog.all(kind.name):
-            for reference in kind.references:
-                yield from _check(resource, reference, catalog, kinds, written)
+    """Fields that name a type of event that nothing records."""
+    for resource in resources:
+        for pattern in kinds[resource.kind].events:
+            for path, text in values_at(resource.raw, pattern):
+                if isinstance(text, str) and text not in known:
+                    message = f"{dotted((*resource.root, *path))} {shown(text)} is no type of event"
+                    yield Problem(resource.place_of(*path), message, meant(text, sorted(known), what="there are"))
 
 
 def _walk(value: Any, parts: list[str], path: Path) -> Iterator[tuple[Path, Any]]:
@@ -54,27 +66,27 @@ def _walk(value: Any, parts: list[str], path: Path) -> Iterator[tuple[Path, Any]
 
 
 def _check(
-    resource: Resource, reference: Reference, catalog: Catalog, kinds: Mapping[str, Kind], written: Mapping[str, Iterable[str]],
+    resource: Resource, reference: Reference, files: Collection[str], kinds: Mapping[str, Kind], written: Mapping[str, Iterable[str]],
 ) -> Iterator[Problem]:  # fmt: skip
     value = resource.raw
     if reference.unless and isinstance(value, Mapping) and reference.unless in value:
         return
     for path, text in values_at(value, reference.path):
-        if not isinstance(text, str) or text in reference.also:
-            continue
+        if not isinstance(text, str) or text in reference.also or "${{" in text:
+            continue  # A variable that could not be filled in is told where it stands.
         what = f"{dotted((*resource.root, *path))} {shown(text)}"
         if reference.file:
-            fault = _file_fault(text, reference.file, catalog)
+            fault = _file_fault(text, reference.file, files)
         else:
             fault = _resource_fault(text, reference, kinds, written)
         if fault:
             yield Problem(resource.place_of(*path), f"{what} {fault[0]}", fault[1])
 
 
-def _file_fault(text: str, folder: str, catalog: Catalog) -> tuple[str, str] | None:
-    if text in catalog.files and (folder == "." or text.startswith(folder)):
+def _file_fault(text: str, folder: str, files: Collection[str]) -> tuple[str, str] | None:
+    if text in files and (folder == "." or text.startswith(folder)):
         return None
-    near = [path for path in catalog.files if folder == "." or path.startswith(folder)]
+    near = [path for path in files if folder == "." or path.startswith(folder)]
     where = "this repository" if folder == "." else folder
     return f"is no file in {where}", meant(text, near, what="there are")
 

@@ -48,6 +48,11 @@ class _Filler:
             return [self.fill(item, (*path, index)) for index, item in enumerate(value)]
         if not isinstance(value, str) or "${{" not in value:
             return value
+        if "${{" in _ANY.sub("", value):
+            self._problem(
+                path, f"{shown(value)} in {dotted(path)} opens ${{{{ and does not close it", "close it with }}"
+            )
+            return value
         whole = _ANY.fullmatch(value)
         if whole and value.count("${{") == 1:
             return self._value(whole, path)

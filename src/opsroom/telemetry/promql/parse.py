@@ -10,6 +10,7 @@ import promql_parser
 
 from opsroom.kernel.errors import Invalid
 from opsroom.telemetry.port import Labels
+from opsroom.telemetry.promql.faults import NO_GRAMMAR, first_fault
 from opsroom.telemetry.promql.matchers import Alternatives, Matcher
 
 _OPS = (
@@ -22,13 +23,15 @@ _LONGEST_SHOWN = 200
 
 
 def parse(text: str) -> Any:
-    """The tree of promql-parser. Raises Invalid, which shows the expression (the parser tells no position)."""
+    """The tree of promql-parser. Raises Invalid, which shows the expression and, for a fault of its grammar, where it is."""
     if not text.strip():
         raise Invalid("PromQL: the expression is empty; write one such as up == 0")
     try:
         return promql_parser.parse(text)
     except ValueError as error:
         reason = " ".join(str(error).split()) or "not understood"
+        if reason.startswith((NO_GRAMMAR, "unexpected right")):
+            reason = first_fault(text)
         raise Invalid(f"PromQL {shown(text)}: {reason}") from None
 
 
