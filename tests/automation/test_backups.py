@@ -139,7 +139,7 @@ def test_the_same_key_makes_and_tells_once(ready: AreaPlane) -> None:
     assert len(ready.events("backup.made")) == len(ready.events("backup.verified")) == 1
 
 
-def test_any_flipped_byte_of_the_kept_archive_is_found(ready: AreaPlane) -> None:
+def test_any_flipped_byte_of_the_kept_archive_is_found(ready: AreaPlane, clock: Any) -> None:
     made = create_backup(ready.call, name="opsroom")
     path = Blobs(made.store).path(made.digest)
     whole = path.read_bytes()
@@ -147,7 +147,16 @@ def test_any_flipped_byte_of_the_kept_archive_is_found(ready: AreaPlane) -> None
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises(Invalid, match="is damaged"):
             verify_backup(ready.call, made.id)
-    assert "is damaged" in show_backup(ready.call, made.id).fault
+    shown = show_backup(ready.call, made.id)
+    assert "is damaged" in shown.fault
+    failed = ready.events("backup.failed")
+    assert len(failed) >= 8 and shown.events == [made.events[0], failed[-1].id]
+    assert failed[-1].data["name"] == "opsroom" and failed[-1].data["reason"] == shown.fault
+    assert failed[-1].cause == ready.events("backup.made")[0].id
+    ready.settle()
+    clock.advance(1)
+    told = ready.page("/changes?type=backup.failed")
+    assert f"a restore of backup opsroom failed: backup {made.id} is damaged" in told
     assert "is damaged" in ready.page("/backups", raw=True)
     assert "backup opsroom is not proven" in ready.page("/")
     path.write_bytes(whole)
@@ -155,6 +164,16 @@ def test_any_flipped_byte_of_the_kept_archive_is_found(ready: AreaPlane) -> None
     path.unlink()
     with pytest.raises(NotFound):
         verify_backup(ready.call, made.id)
+    assert "it was swept or never kept" in ready.events("backup.failed")[-1].data["reason"]
+
+
+def test_a_failed_restore_test_is_told_once_for_its_key_and_to_who_asked(ready: AreaPlane) -> None:
+    made = make(ready.call, "opsroom", key="run_1/backup/1/0")
+    Blobs(made.store).path(made.digest).write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(Invalid, match="is damaged"):
+            restore_test(ready.call, made, key="run_1/test/1/0")
+    assert len(ready.events("backup.failed")) == 1
 
 
 def test_a_flipped_byte_without_the_digest_is_found_or_says_nothing(

@@ -24,9 +24,10 @@ AREA = Area(
     kinds=KINDS,
     events=(
         EventType(name="task.requested", sentence="{actor} asked for the task {title}"),
-        EventType(name="backup.made", sentence="backup {name} was made: {bytes} bytes, {members} files"),
+        EventType(name="backup.made", sentence="backup {name} was made: {bytes:bytes}, {members:file}"),
         EventType(name="backup.verified", sentence="backup {name} was restored and holds: {events} events verified"),
-        EventType(name="schedule.missed", sentence="{times} time(s) of {workflow} were missed: {reason}"),
+        EventType(name="backup.failed", sentence="a restore of backup {name} failed: {reason}"),
+        EventType(name="schedule.missed", sentence="{workflow} missed {times:time}: {reason}"),
     ),
     operations=operations_of(tasks, schedules, backup_verbs),
     migrations=MIGRATIONS,

@@ -14,6 +14,7 @@ from opsroom.areas.automation.archive import Proof, digest_of, prove, restore, w
 from opsroom.areas.automation.store import Backup
 from opsroom.contracts.plane import Call, Plane
 from opsroom.kernel.blobs import Blobs
+from opsroom.kernel.clock import stamp
 from opsroom.kernel.errors import Invalid, NotFound, Unavailable, UserError
 from opsroom.kernel.verification import CheckpointKey
 
@@ -48,7 +49,7 @@ def make(call: Call, name: str, *, key: str, cause: str = "") -> Backup:
 
 def restore_test(call: Call, backup: Backup, *, key: str, cause: str = "") -> tuple[Backup, Proof]:
     """Restores a backup into a folder of its own and proves it; the same key is told once. Invalid says what does not hold; that is
-    kept with the backup."""
+    kept with the backup, and told as `backup.failed`."""
     plane = call.plane
     try:
         with (
@@ -60,7 +61,12 @@ def restore_test(call: Call, backup: Backup, *, key: str, cause: str = "") -> tu
             proof = prove(Path(folder), manifest, CheckpointKey(plane.settings.keys))
     except UserError as error:
         with plane.store.begin() as tx:
-            rows.change(tx, backup.id, fault=str(error), verified=None)
+            event = plane.ledger.record(
+                tx, "backup.failed", actor=call.actor.id, cause=cause or backup.event,
+                subjects=[f"backup:{backup.id}", f"digest:{backup.digest}"], key=f"restore-test-failed:{key}",
+                data={"name": backup.name, "made": stamp(backup.made), "store": backup.store, "reason": str(error)},
+            )  # fmt: skip
+            rows.change(tx, backup.id, fault=str(error), verified=None, verified_event=event.id)
         raise
     with plane.store.begin() as tx:
         now = plane.clock.now()

@@ -18,7 +18,8 @@ BACKUPS = table(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
-    """One backup. `verified` is when a restore proved it (None: not yet); `fault` why a restore failed; `deleted`: kept no longer."""
+    """One backup. `verified` is when a restore proved it (None: not yet); `fault` why a restore failed; `verified_event` tells of the last
+    restore test, whatever it found; `deleted`: kept no longer."""
 
     id: str
     key: str
