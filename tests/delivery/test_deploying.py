@@ -207,6 +207,44 @@ def test_a_dead_service_is_started_again_and_reported(shop: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("at", [0, 1], ids=["before it is stored", "after it is stored"])
+def test_a_restart_is_told_once_whenever_the_server_dies(shop: Any, at: int) -> None:
+    address = shop.environment()
+    deploy(shop, shop.artifact(ONE), "first")
+    [instance] = shop.processes()
+    os.kill(pid_of(shop.plane, instance), signal.SIGKILL)
+    wait(lambda: not shop.processes())
+    with pytest.raises(Killed), cutting(shop.plane, Cuts(at=at)):
+        keep(shop.plane)
+    wait(lambda: _answers(address))
+    again = pid_of(shop.plane, instance)
+    assert len(shop.events("service.restarted")) == at
+    for _ in range(2):
+        keep(shop.plane)
+    [event] = shop.events("service.restarted")
+    assert (event.data["restarts"], event.data["last_line"]) == (1, "listening")
+    assert pid_of(shop.plane, instance) == again, "what was started again runs on"
+    assert not list((shop.plane.settings.state / "instances").glob("*.restart"))
+
+
+@pytest.mark.slow
+def test_an_untold_restart_is_told_though_it_died_too_and_before_the_next(shop: Any) -> None:
+    shop.environment()
+    deploy(shop, shop.artifact(ONE), "first")
+    [instance] = shop.processes()
+    os.kill(pid_of(shop.plane, instance), signal.SIGKILL)
+    wait(lambda: not shop.processes())
+    with pytest.raises(Killed), cutting(shop.plane, Cuts(at=0)):
+        keep(shop.plane)
+    pid_file = shop.plane.settings.state / "instances" / f"{instance}.json"
+    os.kill(pid_of(shop.plane, instance), signal.SIGKILL)
+    wait(lambda: not shop.processes())
+    assert pid_file.exists()
+    wait(lambda: keep(shop.plane) or shop.processes())
+    assert [event.data["restarts"] for event in shop.events("service.restarted")] == [1, 2]
+
+
+@pytest.mark.slow
 def test_a_new_server_takes_everything_up(shop: Any, make_plane: Callable[..., Plane]) -> None:
     address = shop.environment()
     deploy(shop, shop.artifact(ONE), "first")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsroom.areas.delivery import deployment_store as rows
+from opsroom.areas.delivery import restarts
 from opsroom.areas.delivery.model import Deployment, Instance, ServiceSpec
 from opsroom.areas.delivery.processes import Process, find, probe, start
 from opsroom.areas.delivery.proxy import Proxy
@@ -70,18 +71,25 @@ class Instances:
         return process is not None and probe(process)
 
     def restart(self, deployment: Deployment, instance: Instance) -> None:
-        """Starts the process again on its port, and tells it: `service.restarted`."""
-        plane, last = self._plane, self.last_line(instance)
-        self._pid_file(instance).unlink(missing_ok=True)
+        """Starts the process again on its port, and tells it: `service.restarted`. Cut off anywhere, `tell_untold` tells it."""
+        pid_file = self._pid_file(instance)
+        note = restarts.begin(pid_file, instance, self.last_line(instance))
+        pid_file.unlink(missing_ok=True)
         self._ensure_process(deployment, instance)
-        with plane.store.begin() as tx:
-            rows.change_instance(tx, instance.id, restarts=instance.restarts + 1, started=plane.clock.now())
-            plane.ledger.record(
-                tx, "service.restarted", actor="system:delivery", cause=deployment.finished_event or deployment.started_event,
-                subjects=rows.subjects(deployment), key=f"restart:{instance.id}:{instance.restarts}",
-                data={"instance": instance.id, "number": instance.number, "restarts": instance.restarts + 1,
-                      "version": deployment.version, "last_line": last},
-            )  # fmt: skip
+        restarts.tell(self._plane, deployment, instance, note, pid_file)
+
+    def tell_untold(self, instances: list[Instance]) -> None:
+        """Tells the restarts of these instances that a server which died had made and not told."""
+        for instance in instances:
+            pid_file = self._pid_file(instance)
+            # The server may have died before it could write whom it started.
+            if restarts.note_of(pid_file).exists() and not pid_file.exists() and (found := find(_marker(instance))):
+                found.write(pid_file)
+        for instance, note, pid_file in restarts.untold(self._folder / "instances", instances):
+            with self._plane.store.read() as tx:
+                deployment = rows.get(tx, instance.deployment)
+            if deployment is not None:
+                restarts.tell(self._plane, deployment, instance, note, pid_file)
 
     def drain(self, instance: Instance, *, seconds: float) -> None:
         """Waits for requests on their way, asks the process to end, and ends it when it has not after `seconds`."""
@@ -98,6 +106,7 @@ class Instances:
         with self._plane.store.begin() as tx:
             rows.change_instance(tx, instance.id, state="stopped")
         self._pid_file(instance).unlink(missing_ok=True)
+        restarts.note_of(self._pid_file(instance)).unlink(missing_ok=True)
 
     def serving(self, instances: Sequence[Instance]) -> None:
         with self._plane.store.begin() as tx:

@@ -22,6 +22,7 @@ def keep_services(plane: Plane, deployer: Deployer) -> None:
     with plane.store.read() as tx:
         live, unfinished = rows.live_all(tx), rows.find(tx, states=["starting", "switched"])
         running = rows.instances(tx)
+    deployer.instances.tell_untold(running)
     found: list[Deployment | Instance] = [*live, *unfinished, *running]
     for environment, service in dict.fromkeys((one.environment, one.service) for one in found):
         turn = deployer.turn(environment, service)
