@@ -83,8 +83,11 @@ def test_a_value_too_deep_to_print(tmp_path: Path) -> None:
     file = tmp_path / "contexts.json"
     file.write_text('{"a": ' + "[" * 900 + "]" * 900 + "}", "utf-8")
     result = ask("a", "--contexts", str(file))
-    assert result.exit_code == 1
-    assert "nested too deep" in json.loads(result.stdout)["error"]["message"]
+    answer = json.loads(result.stdout)
+    if result.exit_code == 0:  # Since Python 3.12 its JSON writer goes deeper than this.
+        assert json.dumps(answer["value"]) == "[" * 900 + "]" * 900
+    else:
+        assert "nested too deep" in answer["error"]["message"]
 
 
 def test_a_batch_answers_every_line_whatever_it_holds() -> None:

@@ -436,7 +436,7 @@ def test_a_job_that_outlives_cancellation_says_so() -> None:
         ("timeout-minutes: ${{ github.actor }}", "timeout-minutes is 'maria', not a positive number"),
         ("continue-on-error: ${{ github.actor }}", "not true or false"),
         ("strategy: {max-parallel: 0.5, matrix: {v: [1]}}", "max-parallel is '0.5'"),
-        ("runs-on: windows-latest", "runners here are Linux"),
+        ("runs-on: \"${{ 'windows-latest' }}\"", "runners here are Linux"),
     ],
 )
 def test_what_cannot_be_evaluated_fails_the_job_with_one_line(body: str, says: str) -> None:

@@ -27,7 +27,7 @@ from opsroom.workflows.planning import TriggerEvent, dispatch_inputs, matches
 from opsroom.workflows.run import JobState, Node, RunState, StepState, Wait, waits
 from opsroom.workflows.scheduler.files import WorkflowFiles
 from opsroom.workflows.scheduler.folders import JobFolder, read_log
-from opsroom.workflows.scheduler.groups import GROUPS
+from opsroom.workflows.scheduler.groups import GROUPS, scoped
 from opsroom.workflows.scheduler.launching import Launcher, SecretSource
 from opsroom.workflows.scheduler.loop import Scheduler
 from opsroom.workflows.scheduler.nursery import RUNNER, Nursery
@@ -258,7 +258,7 @@ class Engine:
             taken = ", ".join(self._scheduler.holders()) or "none"
             return f"{SLOT}: {self._settings.job_slots} on this machine, now taken by {taken}"
         if reason.startswith("concurrency group "):
-            name = f"{repository}:{reason.removeprefix('concurrency group ')}"
+            name = scoped(repository, reason.removeprefix("concurrency group "))
             holder = tx.scalar(sa.select(GROUPS.c.holder).where(GROUPS.c.name == name))
             return f"{reason}, held by run {str(holder).split('/')[0]}" if holder else reason
         return reason

@@ -19,11 +19,12 @@ from typing import Any, Protocol
 
 from opsroom.kernel.clock import SystemClock
 from opsroom.kernel.settings import child_environment
-from opsroom.workflows.model import Workflow
+from opsroom.workflows.model import Workflow, deadlock
 from opsroom.workflows.planning import JobInstance, NeedResult, RunPlan, TriggerEvent, make_order, plan_run, start_job
 from opsroom.workflows.protocol import Source
 from opsroom.workflows.runner.cancellation import Cancellation
 from opsroom.workflows.runner.job import JobRunner
+from opsroom.workflows.runner.place import sweep_scripts
 from opsroom.workflows.runner.processes import sweep
 from opsroom.workflows.runner.sink import Sink
 from opsroom.workflows.runner.world import PlaneSteps
@@ -90,6 +91,20 @@ class _Instance:
     plan: JobInstance
     report: JobReport
     cancellation: Cancellation | None = None
+    replaced: bool = False
+
+    @property
+    def given_up(self) -> bool:
+        """It ends without having started."""
+        return self.replaced or (self.node.stopped and not self.plan.outlives_cancel)
+
+
+@dataclass(slots=True)
+class _Group:
+    """A concurrency group: who holds it, and who waits for it."""
+
+    holder: _Instance
+    pending: _Instance | None = None
 
 
 class LocalRun:
@@ -106,7 +121,7 @@ class LocalRun:
         self._open: dict[str, _Node] = {}
         self._ready: list[_Instance] = []
         self._results: dict[str, NeedResult] = {}
-        self._groups: dict[str, _Instance] = {}
+        self._groups: dict[str, _Group] = {}
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._cancelled = False
@@ -119,6 +134,7 @@ class LocalRun:
     def run(self) -> str:
         """Runs all jobs; the run's conclusion."""
         self._root = Path(tempfile.mkdtemp(prefix="opsroom-run-"))
+        sweep_scripts()
         try:
             self._begin()
             while self._waiting or self._open:
@@ -175,6 +191,9 @@ class LocalRun:
             report = JobReport(id=node.id, name=plan.name)
             self.jobs.append(report)
             node.instances.append(_Instance(node, plan, report))
+            if plan.group and plan.group.lower() == self._plan.group.lower():
+                report.error = deadlock(plan.group)
+                node.instances[-1].replaced = True
         node.left = len(node.instances)
         self._open[node.id] = node
         self._ready.extend(node.instances)
@@ -184,37 +203,62 @@ class LocalRun:
         limit = self._options.parallel or os.cpu_count() or 1
         held: list[_Instance] = []
         for instance in self._ready:
-            if self._running >= limit or not self._may_start(instance):
+            if not instance.given_up and (not self._may_start(instance) or self._running >= limit):
                 held.append(instance)
                 continue
-            if instance.node.stopped and not instance.plan.outlives_cancel:
-                self._end_unstarted(instance)
+            if instance.given_up:
+                instance.report.conclusion = "cancelled"
+                self._ended.put(instance)
                 continue
             self._running += 1
             instance.node.active += 1
             instance.cancellation = Cancellation()
-            if instance.plan.group:
-                self._groups[instance.plan.group] = instance
             if self._running > len(self._threads):
                 self._threads.append(threading.Thread(target=self._serve))
                 self._threads[-1].start()
             self._work.put(instance)
         self._ready = held
+        if any(instance.given_up for instance in held):
+            self._dispatch()
 
     def _may_start(self, instance: _Instance) -> bool:
+        """Whether neither max-parallel nor a concurrency group holds the job back; it takes its place in the group."""
         node = instance.node
-        if node.stopped and not instance.plan.outlives_cancel:
-            return True
         if node.max_parallel and node.active >= node.max_parallel:
             return False
-        holder = self._groups.get(instance.plan.group)
-        if holder is not None and instance.plan.group_cancels and holder.cancellation is not None:
-            holder.cancellation.set()
-        return holder is None
+        group = instance.plan.group.lower()
+        return not group or self._has_group(instance, self._groups.setdefault(group, _Group(holder=instance)))
 
-    def _end_unstarted(self, instance: _Instance) -> None:
-        instance.report.conclusion = "cancelled"
-        self._ended.put(instance)
+    def _has_group(self, instance: _Instance, group: _Group) -> bool:
+        """As on the server: one holds the group, one waits for it, and who comes later takes the place of the one that waits."""
+        if group.holder is instance:
+            return True
+        if group.pending is not instance:
+            if instance.plan.group_cancels:
+                self._replace(group.holder, "cancels what is in progress")
+            if group.pending is not None:
+                self._replace(group.pending, "took its place")
+            group.pending = instance
+        return False
+
+    def _replace(self, instance: _Instance, what: str) -> None:
+        """A newer job ends this one: now if it runs, else at the next look at what is ready."""
+        instance.report.error = f"a newer job of concurrency group {instance.plan.group} {what}"
+        if instance.cancellation is not None:
+            instance.cancellation.set()
+        else:
+            instance.replaced = True
+
+    def _leave_group(self, instance: _Instance) -> None:
+        name = instance.plan.group.lower()
+        group = self._groups.get(name)
+        if group is not None and group.holder is instance:
+            if group.pending is None:
+                del self._groups[name]
+            else:
+                group.holder, group.pending = group.pending, None
+        elif group is not None and group.pending is instance:
+            group.pending = None
 
     def _take(self, instance: _Instance) -> None:
         """A job ended: what that means for its siblings, its group and the jobs after it."""
@@ -224,8 +268,8 @@ class LocalRun:
             node.active -= 1
             instance.cancellation.close()
             instance.cancellation = None
-        if self._groups.get(instance.plan.group) is instance:
-            del self._groups[instance.plan.group]
+        if instance.plan.group:
+            self._leave_group(instance)
         self._watcher.finished(report)
         if report.conclusion == "failure" and node.fail_fast and not instance.plan.continue_on_error:
             self._stop(node)
@@ -277,7 +321,7 @@ class LocalRun:
         report.seconds = round(monotonic() - began, 3)
         report.cpu_seconds = said.get("cpu_seconds", 0.0)
         report.outputs = said.get("outputs", {})
-        report.error = said.get("error", "")
+        report.error = report.error or said.get("error", "")
         report.conclusion = said["conclusion"]
 
 

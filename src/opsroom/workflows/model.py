@@ -140,3 +140,10 @@ class Workflow:
     concurrency: Concurrency | None = None
     jobs: Mapping[str, Job]
     unsupported: tuple[Problem, ...] = ()
+
+
+def deadlock(group: str) -> str:
+    """Why a job is cancelled that asks for the concurrency group its own run holds, and would wait for ever."""
+    return (
+        f"the run itself holds concurrency group {group}, so this job would wait for ever; give the job another group"
+    )

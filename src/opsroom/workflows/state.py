@@ -15,6 +15,7 @@ from typing import Any
 from opsroom.workflows import job_events
 from opsroom.workflows import moves as m
 from opsroom.workflows.machine import SLOT, Machine, finish_job, finish_run, launch, stop
+from opsroom.workflows.model import deadlock
 from opsroom.workflows.run import Conclusion, JobState, Node, RunState
 
 __all__ = ["SLOT", "fold", "step"]
@@ -96,6 +97,9 @@ def _start(machine: Machine, id: str) -> None:
 def _begin(machine: Machine, job: JobState) -> None:
     if not job.group:
         launch(machine, job)
+        return
+    if job.group.lower() == machine.run.group.lower():
+        stop(machine, job, deadlock(job.group))
         return
     machine.put(replace(job, asked=True, waiting=f"concurrency group {job.group}"))
     machine.say(

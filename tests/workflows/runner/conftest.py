@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from opsroom.kernel.settings import child_environment
 from opsroom.workflows import sandbox
 from opsroom.workflows.protocol import JobOrder
 from opsroom.workflows.runner.job import JobRunner
@@ -55,6 +58,8 @@ class Said:
 
 
 Run = Callable[..., Said]
+Opsroom = Callable[..., "subprocess.CompletedProcess[str]"]
+SOURCES = Path(__file__).resolve().parents[3] / "src"
 
 
 def _run(
@@ -108,3 +113,34 @@ def run_sandboxed(tmp_path: Path) -> Run:
 @pytest.fixture
 def heard() -> type[Said]:
     return Said
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    for words in (
+        ["init", "-q", "-b", "main"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "one"],
+    ):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture
+def opsroom(repository: Path) -> Opsroom:
+    """Runs the command line in the repository, after writing the workflow and further files there."""
+
+    def call(
+        workflow: str, *words: str, name: str = "ci.yml", files: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        for place, text in {f".github/workflows/{name}": workflow, **(files or {})}.items():
+            path = repository / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return subprocess.run(
+            [sys.executable, "-m", "opsroom", "run", *words],
+            cwd=repository, env={**child_environment(), "PYTHONPATH": str(SOURCES)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return call

@@ -27,13 +27,13 @@ from opsroom.workflows.planning.contexts import strategy_context
 from opsroom.workflows.planning.matrix import Combination, combinations
 from opsroom.workflows.planning.plan import RunPlan
 from opsroom.workflows.protocol import JobOrder, Source, StepResult
+from opsroom.workflows.syntax.jobs import OTHER_SYSTEMS
 
 if TYPE_CHECKING:
     from opsroom.workflows.moves import JobDecided
 
 DEFAULT_PERMISSIONS: Mapping[str, str] = {"contents": "read"}
 MAX_TIMEOUT_MINUTES = 35 * 24 * 60.0
-_OTHER_SYSTEMS = ("windows", "macos")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,7 +302,7 @@ class _InstanceMaker:
             value = value.get("labels") or []
         labels = tuple(to_text(label) for label in (value if isinstance(value, list) else [value]))
         for label in labels:
-            if label.lower().startswith(_OTHER_SYSTEMS):
+            if label.lower().startswith(OTHER_SYSTEMS):
                 raise _NotHere(f"runs-on {label!r}: runners here are Linux machines; use ubuntu-latest")
         return labels
 

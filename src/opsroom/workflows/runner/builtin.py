@@ -61,7 +61,22 @@ AtEnd = Callable[[Use, Mapping[str, str]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltIn:
-    """`at_end` runs when the job's steps have succeeded, with the step's `state`; its failure is a warning."""
+    """`at_end` runs when the job's steps have succeeded, with the step's `state`; its failure is a warning. `inputs` are those
+    it knows, `idle` those of them that change nothing here."""
 
     run: Callable[[Use], Effect]
     at_end: AtEnd | None = None
+    inputs: frozenset[str] = frozenset()
+    idle: frozenset[str] = frozenset()
+
+    def warn(self, use: Use) -> None:
+        """Says in the log which inputs are not of this action, and which of those given have no effect here."""
+        if not self.inputs:
+            return
+        unknown = [name for name in use.inputs if name not in self.inputs]
+        if unknown:
+            known = ", ".join(sorted(self.inputs))
+            use.output.annotate("warning", f"{use.name} has no input {', '.join(map(repr, unknown))}; it takes {known}")
+        idle = [name for name in use.inputs if name in self.idle and use.input(name)]
+        if idle:
+            use.output.write(f"{use.name}: {', '.join(idle)} has no effect here", "notice")

@@ -5,11 +5,9 @@ Source of the rules: "Workflow syntax for GitHub Actions", "Contexts reference" 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from opsroom.kernel.errors import Invalid, UserError
@@ -22,23 +20,21 @@ from opsroom.workflows.expressions import (
     resolve,
     to_number,
     to_text,
-    truthy,
 )
+from opsroom.workflows.planning.coerce import as_boolean
 from opsroom.workflows.protocol import Outcome, StepResult
-from opsroom.workflows.runner import file_commands as files
 from opsroom.workflows.runner.builtin import Effect, Use
 from opsroom.workflows.runner.environment import is_reserved
 from opsroom.workflows.runner.output import StepOutput
 from opsroom.workflows.runner.scope import Scope
 from opsroom.workflows.runner.scripts import Script, source, suffix
 from opsroom.workflows.runner.shell import ShellDied
+from opsroom.workflows.runner.step_files import StepFiles
 from opsroom.workflows.runner.world import World
 
 PLANE = "opsroom/"
 CANCEL_SECONDS = 300.0
 """How long a step that runs in spite of cancellation may take (GitHub: five minutes)."""
-COMMAND_FILE = "_runner_"
-"""How the files of GITHUB_OUTPUT and its like begin, in the temp folder."""
 _LOCAL = ("./", ".\\")
 
 
@@ -62,16 +58,30 @@ class Carried:
     exit_code: int | None = None
     cpu_seconds: float = 0.0
     error: str = ""
+    told: bool = False
 
-    def fail(self, error: str) -> None:
+    def fail(self, error: str, *, told: bool = False) -> None:
+        """`told`: the log has said so already."""
         self.outcome = "failure"
+        self.told = self.told if self.error else told
         self.error = self.error or error
 
 
-class Carrier:
-    """Carries out one step (`raw`, as in `JobOrder.steps`) in its scope. `index` is that of the job's step it belongs to."""
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A step's `timeout-minutes`, and the monotonic time at which they are over."""
 
-    def __init__(self, world: World, scope: Scope, raw: Mapping[str, Any], index: int) -> None:
+    minutes: float
+    at: float
+
+
+class Carrier:
+    """Carries out one step (`raw`, as in `JobOrder.steps`) in its scope. `index` is that of the job's step it belongs to,
+    `limit` that of the composite action it stands in. `used` is what a built-in action was given, once it ran."""
+
+    def __init__(
+        self, world: World, scope: Scope, raw: Mapping[str, Any], index: int, *, limit: Limit | None = None
+    ) -> None:
         self.world = world
         self.scope = scope
         self.raw = raw
@@ -79,6 +89,8 @@ class Carrier:
         self.id = str(raw.get("id") or f"__{index + 1}")
         self.env: dict[str, str] = {}
         self.left = Carried()
+        self.limit = limit
+        self.used: Use | None = None
         self.output = StepOutput(
             index, sink=world.sink, masks=world.masks, limit=world.order.output_bytes, debug=world.debug
         )
@@ -116,7 +128,7 @@ class Carrier:
         self.output.end()
         if self.output.error:
             self.left.fail(self.output.error)
-        if self.left.error and self.left.outcome == "failure":
+        if self.left.error and self.left.outcome == "failure" and not self.left.told:
             self.output.annotate("error", self.left.error)
         conclusion = self._conclusion()
         return StepResult(
@@ -146,23 +158,28 @@ class Carrier:
     def _conclusion(self) -> Outcome:
         if self.left.outcome != "failure":
             return self.left.outcome
-        raw = self.raw.get("continue-on-error", False)
         try:
-            tolerated = truthy(resolve(raw, self.contexts(), functions=self.functions())) and to_text(raw) != "false"
+            tolerated = self._tolerated()
         except UserError as error:
             self.output.annotate("error", self._placed(error))
             tolerated = False
         return "success" if tolerated else "failure"
 
-    def _limit(self) -> float:
-        """The monotonic time at which this step must end (0: never)."""
+    def _tolerated(self) -> bool:
+        given = resolve(self.raw.get("continue-on-error", False), self.contexts(), functions=self.functions())
+        return as_boolean(given, "continue-on-error")
+
+    def _own_limit(self) -> Limit | None:
+        """The earlier of this step's own limit and that of the composite action around it."""
         raw = self.raw.get("timeout-minutes")
         if raw is None:
-            return 0.0
-        minutes = to_number(resolve(raw, self.contexts(), functions=self.functions()))
+            return self.limit
+        given = resolve(raw, self.contexts(), functions=self.functions())
+        minutes = to_number(given)
         if not minutes > 0:
-            raise Invalid(f"timeout-minutes is {to_text(raw)!r}; write a number of minutes above 0")
-        return time.monotonic() + minutes * 60
+            raise Invalid(f"timeout-minutes is {to_text(given)!r}; write a number of minutes above 0")
+        own = Limit(minutes, time.monotonic() + minutes * 60)
+        return own if self.limit is None or own.at < self.limit.at else self.limit
 
     def _text(self, raw: Any) -> str:
         return interpolate(to_text(raw), self.contexts(), functions=self.functions())
@@ -179,6 +196,7 @@ class Carrier:
     # -- what is done
 
     def _do(self) -> None:
+        self.limit = self._own_limit()
         uses = self.raw.get("uses")
         if not uses:
             self._run_script()
@@ -194,29 +212,26 @@ class Carrier:
         text = self._text(self.raw.get("run", ""))
         shell = self._text(self.raw.get("shell") or order.defaults.get("shell") or "")
         folder = self._text(self.raw.get("working-directory") or order.defaults.get("working-directory") or "")
-        limit = self._limit()
         world.commands += 1
         number = world.commands
-        paths = self._open_files(number)
+        opened = StepFiles(world.layout, number)
         script = Script(
             text=text,
             shell=shell,
             folder=_joined(world.layout.inside_workspace, folder),
-            environment=self._environment(
-                {files.VARIABLES[key]: world.layout.inside(path.name) for key, path in paths.items()}
-            ),
+            environment=self._environment(opened.variables),
             path=f"{world.scripts}/{number}{suffix(shell)}",
             marker=f"{world.marker}:{number}",
         )
         prepared = source(script)
         self._show_script(text, shell)
-        self._execute(number, prepared, limit)
-        self._read_files(paths)
+        self._execute(number, prepared)
+        self._read_files(opened)
 
-    def _execute(self, number: int, prepared: str, limit: float) -> None:
-        world = self.world
+    def _execute(self, number: int, prepared: str) -> None:
+        world, limit = self.world, self.limit
         job_limit = world.deadline if not world.cancelled else time.monotonic() + CANCEL_SECONDS
-        deadline = min(limit, job_limit) if limit else job_limit
+        deadline = min(limit.at, job_limit) if limit else job_limit
         late = bool(world.cancelled)
         cancellation = None if late else world.cancellation
         try:
@@ -232,8 +247,8 @@ class Carrier:
         world.look()
         if ended.stopped == "cancelled" or (ended.stopped and not late and deadline == job_limit):
             self.left.outcome, self.left.error = "cancelled", world.cancelled
-        elif ended.stopped and deadline == limit:
-            self.left.fail(f"the step exceeded its limit of {to_text(self.raw.get('timeout-minutes'))} minutes")
+        elif ended.stopped and limit and deadline == limit.at:
+            self.left.fail(f"the step exceeded its limit of {limit.minutes:g} minutes")
         elif ended.stopped:
             self.left.fail(f"the step ran longer than {CANCEL_SECONDS:g} seconds after the job was cancelled")
         elif ended.code:
@@ -259,8 +274,9 @@ class Carrier:
         if action is None:
             allowed = ", ".join([*sorted(self.world.actions), "opsroom/NAME", "./path"])
             raise Invalid(f"uses: {uses!r} is no action here; allowed are {allowed}")
-        effect = action.run(self.use(name))
-        self._take(effect)
+        self.used = self.use(name)
+        action.warn(self.used)
+        self._take(action.run(self.used))
 
     def use(self, name: str) -> Use:
         """What a built-in action is given."""
@@ -301,7 +317,7 @@ class Carrier:
             "uses": uses,
             "inputs": self.world.masks.seal_all(inputs),
             "env": self.world.masks.seal_all({**self.scope.env, **self.world.env, **self.env}),
-            "continue_on_error": truthy(resolve(self.raw.get("continue-on-error", False), self.contexts())),
+            "continue_on_error": self._tolerated(),
         }
         raise Suspended(data)
 
@@ -324,44 +340,15 @@ class Carrier:
             found["GITHUB_ACTION_PATH"] = self.scope.action_path
         return found
 
-    def _open_files(self, number: int) -> dict[str, Path]:
-        """New files under names that the job cannot have taken before."""
-        name = f"{COMMAND_FILE}{os.urandom(6).hex()}_{number}"
-        paths = {key: self.world.layout.temp / f"{name}_{key}" for key in files.NAMES}
-        for path in paths.values():
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
-        return paths
-
-    def _read_files(self, paths: Mapping[str, Path]) -> None:
+    def _read_files(self, opened: StepFiles) -> None:
         try:
-            outputs = files.read_pairs(paths["output"], "GITHUB_OUTPUT")
-            self._take(
-                Effect(
-                    outputs={**self.output.outputs, **outputs},
-                    env=self._allowed(files.read_pairs(paths["env"], "GITHUB_ENV")),
-                    path=files.read_paths(paths["path"]),
-                    state={**self.output.state, **files.read_pairs(paths["state"], "GITHUB_STATE")},
-                )
-            )
-            summary = files.read_summary(paths["summary"])
+            effect, summary = opened.read(self.output)
         except Invalid as error:
             self.left.fail(str(error))
             return
-        finally:
-            for path in paths.values():
-                path.unlink(missing_ok=True)
+        self._take(effect)
         if summary.strip():
             self.world.sink.event("summary", {"step": self.index, "markdown": self.world.masks.hide(summary)})
-
-    def _allowed(self, pairs: Mapping[str, str]) -> dict[str, str]:
-        for name in pairs:
-            if name in files.BLOCKED:
-                raise Invalid(f"GITHUB_ENV: {name} may not be set for later steps; set it in the step's own env")
-            if is_reserved(name):
-                self.output.annotate(
-                    "warning", f"GITHUB_ENV: {name} is set by the runner; the value given is passed over"
-                )
-        return {name: value for name, value in pairs.items() if not is_reserved(name)}
 
     def _show_script(self, text: str, shell: str) -> None:
         lines = text.rstrip("\n").split("\n")

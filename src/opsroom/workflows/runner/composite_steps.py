@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from opsroom.kernel.errors import Invalid, Problems
 from opsroom.workflows.composite import action_files, expand_composite, inner_contexts
 from opsroom.workflows.expressions import interpolate, to_text
 from opsroom.workflows.runner.beneath import Folder
+from opsroom.workflows.runner.posts import Post, kept, posts_of
 from opsroom.workflows.runner.scope import Scope
 from opsroom.workflows.syntax import Action, read_action
 
@@ -38,8 +41,14 @@ def run_composite(carrier: Carrier, uses: str) -> None:
         depth=depth,
         action_path=path,
     )
+    posts: list[Post] = []
     for raw in composite["steps"]:
-        inner = Inner(world, scope, raw, carrier.index)
+        if carrier.limit and time.monotonic() >= carrier.limit.at:
+            carrier.left.fail(
+                f"the step exceeded its limit of {carrier.limit.minutes:g} minutes", told=bool(carrier.left.error)
+            )
+            break
+        inner = Inner(world, scope, raw, carrier.index, limit=carrier.limit)
         if not inner.wanted():
             continue
         inner.output.write(inner.name(), "group")
@@ -52,10 +61,18 @@ def run_composite(carrier: Carrier, uses: str) -> None:
         if result.conclusion == "cancelled":
             carrier.left.outcome, carrier.left.error = "cancelled", result.error
         elif result.conclusion == "failure":
-            carrier.left.fail(result.error)
+            carrier.left.fail(result.error, told=True)
+        posts += _posts(inner, result.state)
+    carrier.left.state.update(kept(posts))
     seen = scope.see({}, job_status=scope.status)
     for name, value in composite["outputs"].items():
         carrier.left.outputs[name] = interpolate(to_text(value), seen, functions=carrier.functions())
+
+
+def _posts(inner: Carrier, state: Mapping[str, str]) -> list[Post]:
+    if inner.used is not None and state:
+        return [Post(action=inner.used.name, state=state, inputs=inner.used.inputs)]
+    return posts_of(inner.raw, state) if "uses" in inner.raw else []
 
 
 def _read(carrier: Carrier, uses: str) -> Action:

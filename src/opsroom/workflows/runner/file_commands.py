@@ -23,6 +23,10 @@ _FILE_LIMIT = 16_000_000
 _SUMMARY_LIMIT = 1024 * 1024
 
 
+class SummaryTooLarge(Invalid):
+    """A summary is larger than what is kept."""
+
+
 def read_pairs(path: Path, variable: str) -> dict[str, str]:
     """`name=value` lines and `name<<DELIMITER` blocks of a file; Invalid with the line where the format breaks."""
     text = _read(path, variable)
@@ -61,13 +65,15 @@ def read_paths(path: Path) -> tuple[str, ...]:
 
 
 def read_summary(path: Path) -> str:
-    """The Markdown of GITHUB_STEP_SUMMARY; more than 1 MiB is Invalid, as at GitHub."""
+    """The Markdown of GITHUB_STEP_SUMMARY; Error: SummaryTooLarge."""
     try:
         size = path.lstat().st_size
     except FileNotFoundError:
         return ""
     if size > _SUMMARY_LIMIT:
-        raise Invalid(f"GITHUB_STEP_SUMMARY holds {size // 1024} KiB; at most {_SUMMARY_LIMIT // 1024} KiB are kept")
+        raise SummaryTooLarge(
+            f"GITHUB_STEP_SUMMARY holds {size // 1024} KiB; at most {_SUMMARY_LIMIT // 1024} KiB are kept, so it is left out"
+        )
     return _read(path, "GITHUB_STEP_SUMMARY")
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,15 @@ from opsroom.workflows.runner.actions import BUILT_IN
 from opsroom.workflows.runner.beneath import Folder
 from opsroom.workflows.runner.builtin import BuiltIn
 from opsroom.workflows.runner.cancellation import Cancellation
-from opsroom.workflows.runner.carrying import COMMAND_FILE, Carrier, NoSandbox, Suspended
+from opsroom.workflows.runner.carrying import Carrier, NoSandbox, Suspended
 from opsroom.workflows.runner.environment import EVENT_FILE, default_variables, runner_context
 from opsroom.workflows.runner.layout import Layout
 from opsroom.workflows.runner.masks import Masks, unseal_all
 from opsroom.workflows.runner.place import Place, Request, find_place
+from opsroom.workflows.runner.posts import Post, posts_of
 from opsroom.workflows.runner.scope import Scope
 from opsroom.workflows.runner.sink import Sink
+from opsroom.workflows.runner.step_files import COMMAND_FILE
 from opsroom.workflows.runner.world import PlaneSteps, World
 from opsroom.workflows.sandbox import Limits
 
@@ -147,7 +149,9 @@ class JobRunner:
     def _steps(self) -> str:
         """Carries out what is left; the error that ends the job early ("" : none)."""
         done = {result.index: result for result in self._order.done}
-        states: dict[int, Mapping[str, str]] = {index: result.state for index, result in done.items() if result.state}
+        states: dict[int, Mapping[str, str]] = {
+            index: unseal_all(result.state, self._secrets) for index, result in done.items() if result.state
+        }
         for index, raw in enumerate(self._order.steps):
             if index in done or index < self._order.start_at:
                 continue
@@ -194,16 +198,20 @@ class JobRunner:
         if self._scope.status != "success" or self._world.cancelled:
             return
         for index in sorted(states, reverse=True):
-            raw = self._order.steps[index]
-            name = str(raw.get("uses", "")).partition("@")[0]
-            action = self._actions.get(name.lower())
-            if action is None or action.at_end is None:
-                continue
-            carrier = Carrier(self._world, self._scope, raw, index)
-            try:
-                action.at_end(carrier.use(name), states[index])
-            except UserError as error:
-                carrier.output.annotate("warning", f"{name}: {error}")
+            for post in reversed(posts_of(self._order.steps[index], states[index])):
+                self._post(index, post)
+
+    def _post(self, index: int, post: Post) -> None:
+        action = self._actions.get(post.action.lower())
+        if action is None or action.at_end is None:
+            return
+        raw = self._order.steps[index] if post.inputs is None else {}
+        carrier = Carrier(self._world, self._scope, raw, index)
+        try:
+            use = carrier.use(post.action)
+            action.at_end(use if post.inputs is None else replace(use, inputs=post.inputs), post.state)
+        except UserError as error:
+            carrier.output.annotate("warning", f"{post.action}: {error}")
 
     # -- after the steps
 
@@ -225,6 +233,10 @@ class JobRunner:
             except UserError as error:
                 carrier.output.annotate("error", f"output {name!r}: {error}")
                 self._scope.status = "failure"
+                continue
+            if (
+                not value
+            ):  # An empty output is none at all, so that one job of a matrix does not blank what another gave.
                 continue
             if self._masks.holds(value):
                 carrier.output.annotate("warning", f"Skip output '{name}' since it may contain secret.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from opsroom.workflows import sandbox
@@ -59,7 +62,7 @@ def find_place(request: Request) -> Place:
 
 def _unsandboxed(request: Request) -> Place:
     """Ordinary processes. Scripts may hold secrets, so their files stand in memory where there is some."""
-    scripts = _scripts_folder(request.folder, request.layout.temp)
+    scripts, leave = _scripts_folder(request.folder, request.layout.temp)
     shell = JobShell(
         (), environment={"PATH": request.path}, marker=request.marker, limits="ulimit -c 0; ", grace=request.grace
     )
@@ -68,7 +71,7 @@ def _unsandboxed(request: Request) -> Place:
         scripts=str(scripts),
         search_path=request.path,
         variables={},
-        leave=lambda: shutil.rmtree(scripts, ignore_errors=True),
+        leave=leave,
     )
 
 
@@ -128,14 +131,60 @@ def _make_mount_points(layout: Layout, further: Sequence[str]) -> None:
                 home.make(path)
 
 
-def _scripts_folder(folder: Path, otherwise: Path) -> Path:
-    """A folder of ours alone, the same for the same job, so that what a killed runner left is found and removed."""
+def sweep_scripts() -> None:
+    """Removes what killed runners of this user left in memory: folders that no living runner holds locked."""
+    try:
+        found = [name for name in os.listdir(_MEMORY) if name.startswith(_prefix())]  # noqa: PTH208 - names alone
+    except OSError:
+        return
+    for name in found:
+        path = _MEMORY / name
+        try:
+            descriptor = _locked(path)
+        except OSError:
+            continue
+        if descriptor >= 0:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(descriptor)
+
+
+def _scripts_folder(folder: Path, otherwise: Path) -> tuple[Path, Callable[[], None]]:
+    """A folder of ours alone, the same for the same job, so that what a killed runner left is found and removed; and what ends it.
+    It is locked while it is in use: `sweep_scripts` of another process tells by that what is left over."""
     here = folder.stat()
-    for path in (_MEMORY / f"opsroom-{os.getuid()}-{here.st_dev:x}-{here.st_ino:x}", otherwise / "scripts"):
+    for path in (_MEMORY / f"{_prefix()}{here.st_dev:x}-{here.st_ino:x}", otherwise / "scripts"):
         try:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(mode=0o700)
+            descriptor = _locked(path)
         except OSError:
             continue
-        return path
-    return otherwise
+        if descriptor >= 0:
+            return path, partial(_leave, path, descriptor)
+    return otherwise, lambda: None
+
+
+def _leave(path: Path, descriptor: int) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    os.close(descriptor)
+
+
+def _prefix() -> str:
+    return f"opsroom-{os.getuid()}-"
+
+
+def _locked(path: Path) -> int:
+    """A descriptor that holds the folder's lock, -1 where another process holds it. OSError: the folder is gone, or not ours."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held, there = os.fstat(descriptor), path.lstat()
+        if (held.st_ino, held.st_uid) != (there.st_ino, os.getuid()):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+    except BlockingIOError:
+        os.close(descriptor)
+        return -1
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

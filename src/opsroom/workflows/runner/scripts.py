@@ -71,12 +71,16 @@ def source(script: Script) -> str:
             "exec </dev/null 3>&- 4<&-",
             *plain,
             f"printf %s {_quoted(body)} >{_quoted(script.path)} || exit 125",
-            f"cd {_quoted(script.folder)} || exit 125",
+            f"cd {_quoted(script.folder)} 2>/dev/null || {{ echo {_quoted(_no_folder(script))}; exit 125; }}",
             *_instead(script),
             f"exec {' '.join(map(_quoted, command))}",
             "",
         ]
     )
+
+
+def _no_folder(script: Script) -> str:
+    return f"working-directory {script.folder!r} is not there; make it in an earlier step, or check the path"
 
 
 def _instead(script: Script) -> list[str]:

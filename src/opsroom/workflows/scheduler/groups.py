@@ -35,6 +35,11 @@ class Answer:
     cancelled: Member | None = None
 
 
+def scoped(repository: str, group: str) -> str:
+    """The name under which a repository's group is kept; upper and lower case make no difference, as at GitHub."""
+    return f"{repository}:{group.lower()}"
+
+
 def request(tx: Tx, name: str, newcomer: Member, *, cancel_in_progress: bool) -> Answer:
     """Asks for the group; asking again changes nothing."""
     held = tx.row(sa.select(GROUPS).where(GROUPS.c.name == name))

@@ -135,12 +135,16 @@ class _Work:
                     command.group,
                     member,
                     groups.request(
-                        tx, _scoped(held.record, command.group), member, cancel_in_progress=command.cancel_in_progress
+                        tx,
+                        groups.scoped(held.record.repository, command.group),
+                        member,
+                        cancel_in_progress=command.cancel_in_progress,
                     ),
                 )
             case m.ReleaseConcurrency():
                 member = groups.Member(run, command.job, command.attempt)
-                self._groups(command.group, member, groups.release(tx, _scoped(held.record, command.group), member))
+                name = groups.scoped(held.record.repository, command.group)
+                self._groups(command.group, member, groups.release(tx, name, member))
             case m.StartJob() | m.ResumeJob() | m.RunAction() | m.CancelJob():
                 first = FIRST if isinstance(command, m.ResumeJob) else None
                 payload = {"run": run, **encode(command)}
@@ -186,7 +190,3 @@ class _Work:
             rows.keep_summary(self.tx, record.id, job, command.data)
         else:
             rows.keep_artifact(self.tx, record.id, job, command.data, now)
-
-
-def _scoped(record: RunRecord, group: str) -> str:
-    return f"{record.repository}:{group}"

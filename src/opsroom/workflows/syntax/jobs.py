@@ -14,6 +14,8 @@ from opsroom.workflows.syntax.shapes import INSERT, Reading, suggestion
 from opsroom.workflows.syntax.steps import StepReader, is_identifier
 
 MAX_MATRIX = 256
+OTHER_SYSTEMS = ("windows", "macos")
+"""How the labels of machines begin that are no runners here."""
 _CALLED = re.compile(r"(\./|[^/@]+/[^/@]+/)\.github/workflows/[^/@]+\.ya?ml(@.+)?")
 
 
@@ -137,6 +139,15 @@ class JobReader:
                 self._unsupported(
                     (*path, key), f"{word} are not run: jobs run in a sandbox on the runner itself", f"remove '{key}:'"
                 )
+
+        self._other_systems(given.get("runs-on"), path)
+
+    def _other_systems(self, runs_on: Any, path: Path) -> None:
+        labels = runs_on.get("labels") if isinstance(runs_on, dict) else runs_on
+        for label in labels if isinstance(labels, list) else [labels]:
+            if isinstance(label, str) and label.lower().startswith(OTHER_SYSTEMS):
+                message = f"runs-on {label!r}: runners here are Linux machines"
+                self._unsupported((*path, "runs-on"), message, "use ubuntu-latest")
 
     def _strategy(self, given: Any, path: Path) -> Strategy:
         if not isinstance(given, dict):

@@ -42,7 +42,8 @@ def save(use: Use) -> Effect:
 
 
 def restore(use: Use) -> Effect:
-    """Brings back the newest cache under `key`, else under the first of `restore-keys` that one begins with."""
+    """Brings back the newest cache under `key`, else under the first of `restore-keys` that one begins with. The output cache-hit is
+    true for `key` itself, false for another, and empty where there is none."""
     key = _key(use)
     store = _Sight(use)
     with locked(store.root):
@@ -53,7 +54,7 @@ def restore(use: Use) -> Effect:
         if use.flag("fail-on-cache-miss"):
             raise ActionFailed(f"no cache for key {key!r}; save one first, or leave fail-on-cache-miss out")
         use.output.write(f"cache not found for key {key}")
-        return Effect(outputs={"cache-hit": "false", "cache-primary-key": key, "cache-matched-key": ""})
+        return Effect(outputs={"cache-hit": "", "cache-primary-key": key, "cache-matched-key": ""})
     if not use.flag("lookup-only"):
         for name, root in _roots(use).items():
             with Folder(root) as folder, store.caches.blobs.open(found.digest) as raw:

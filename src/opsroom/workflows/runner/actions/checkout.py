@@ -33,7 +33,7 @@ _CONFIG = {
 
 def checkout(use: Use) -> Effect:
     """Puts the files of a commit at `path`, which is emptied first; outputs commit and ref."""
-    _refuse_others(use)
+    _refuse(use)
     target = use.layout.outside(use.input("path", "."))
     if not target.is_relative_to(use.layout.workspace.resolve()):
         raise ActionFailed(f"path {use.input('path')!r} is outside of the workspace; name a folder inside")
@@ -42,19 +42,25 @@ def checkout(use: Use) -> Effect:
         commit = _fill(use, scratch)
         with Folder(use.layout.workspace) as workspace:
             below = "" if below == "." else below
+            if not use.flag("clean", default=True) and next(workspace.walk(below), None) is not None:
+                raise ActionFailed(
+                    f"clean: false: what is in {below or 'the workspace'} would be replaced; use another path"
+                )
             workspace.empty(below)
             for made in sorted(scratch.iterdir()):
                 workspace.take(made, f"{below}/{made.name}".strip("/"))
     return Effect(outputs={"commit": commit, "ref": use.input("ref", str(use.github.get("ref", "")))})
 
 
-def _refuse_others(use: Use) -> None:
+def _refuse(use: Use) -> None:
     wanted = use.input("repository")
     own = str(use.github.get("repository", ""))
     if wanted and wanted.lower() != own.lower():
         raise ActionFailed(f"repository {wanted!r} is not the run's own ({own}); others are not fetched here")
     if use.input("submodules", "false").lower() not in ("", "false"):
         raise ActionFailed("submodules are not fetched here; leave the input out")
+    if use.flag("lfs"):
+        raise ActionFailed("lfs: the files of Git LFS are not fetched here; leave the input out")
 
 
 def _fill(use: Use, scratch: Path) -> str:
@@ -101,9 +107,17 @@ def _clone(use: Use, git: _Git, commit: str) -> None:
     limit = [] if depth == "0" else ["--depth", depth]
     tags = "--tags" if depth == "0" or use.flag("fetch-tags") else "--no-tags"
     git.run("fetch", "--quiet", "--no-auto-gc", tags, *limit, f"file://{Path(use.order.source.git).absolute()}", *refs)
+    _narrow(use, git)
     where = ["-B", branch] if branch else ["--detach"]
     git.run("checkout", "--quiet", "--force", *where, commit)
     (git.folder / ".git" / "FETCH_HEAD").unlink(missing_ok=True)
+
+
+def _narrow(use: Use, git: _Git) -> None:
+    patterns = [line.strip() for line in use.input("sparse-checkout").splitlines() if line.strip()]
+    if patterns:
+        cone = use.flag("sparse-checkout-cone-mode", default=True)
+        git.run("sparse-checkout", "set", "--cone" if cone else "--no-cone", "--", *patterns)
 
 
 def _overlay(use: Use, folder: Path, scratch: Path) -> None:

@@ -52,8 +52,11 @@ def setup_python(use: Use) -> Effect:
     location = {name: str(prefix) for name in ("pythonLocation", "Python_ROOT_DIR", "Python3_ROOT_DIR")}
     # A distribution's pip refuses to install beside its packages; here it would write to the job's own home.
     pip = {"PIP_BREAK_SYSTEM_PACKAGES": "1"} if own else {}
+    outputs = {"python-version": found.text, "python-path": f"{folder}/python", "cache-hit": "false"}
+    if not use.flag("update-environment", default=True):
+        return Effect(outputs=outputs)
     return Effect(
-        outputs={"python-version": found.text, "python-path": f"{folder}/python", "cache-hit": "false"},
+        outputs=outputs,
         env={**location, **pip},
         path=(f"{use.layout.inside_home}/.local/bin", *(() if own else (str(found.path.parent),)), folder),
     )
