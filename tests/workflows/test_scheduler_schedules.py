@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,10 @@ class Stopwatch:
 
     def __init__(self, store: Store, state: Path, **policy: Any) -> None:
         migrate(store, MIGRATIONS)
-        self.clock = FakeClock(MIDNIGHT)
+        self.clock, self.told = FakeClock(MIDNIGHT), StringIO()
         self.ledger = Ledger(store, self.clock)
         self.engine = Engine(
-            store=store, ledger=self.ledger, queue=Queue(store, self.clock), clock=self.clock, journal=Journal(self.clock),
+            store=store, ledger=self.ledger, queue=Queue(store, self.clock), clock=self.clock, journal=Journal(self.clock, out=self.told),
             settings=Settings(state=state), actions=None, secrets=lambda record, job: {}, sandbox_problem=lambda: "",
         )  # type: ignore[arg-type]  # fmt: skip
         repository = Repository(name="ops", service="storefront", policies={"nightly.yml": Policy(**policy)})
@@ -131,3 +133,14 @@ def test_a_run_waits_with_its_reason_while_nothing_serves(store: Store, tmp_path
     assert {job.key: job.status for job in watch.engine.get(run).jobs} == {"a": "queued", "b": "waiting"}
     watch.engine.cancel(run, actor="person:maria", force=True)
     assert watch.engine.get(run).run.conclusion == "cancelled"
+
+
+def test_a_file_that_cannot_be_read_is_told_once_and_stops_no_other(store: Store, tmp_path: Path) -> None:
+    watch = Stopwatch(store, tmp_path)
+    broken = replace(watch.nightly, path="broken.yml", text="on: {schedule: [{cron: soon}]}\njobs: {}\n")
+    for minutes in (0, 179, 2):
+        watch.clock.advance(timedelta(minutes=minutes))
+        started = watch.engine.due_schedules(watch.clock.now(), [broken, watch.nightly])
+    assert len(started) == 1
+    assert watch.told.getvalue().count("a schedule cannot be followed") == 1
+    assert "broken.yml:1:24: cron 'soon' has 1 of 5 fields" in watch.told.getvalue()

@@ -127,7 +127,7 @@ def test_all_problems_at_once_in_order() -> None:
     assert "did you mean 'test'?" in found[1]
     assert "write a number" in found[2]
     assert "no 'run'" in found[3]
-    assert "unknown key 'uses'" in found[4]
+    assert "a step has either 'run:' or 'uses:'" in found[4]
     assert "did you mean 'secrets'?" in found[5]
     assert "no 'runs-on'" in found[6]
 
@@ -141,7 +141,7 @@ def test_all_problems_at_once_in_order() -> None:
         ("on: []" + ONE_JOB, "'on' names no event"),
         ("on: push" + ONE_JOB.replace("build", "my.job"), "job id 'my.job' is not valid"),
         ("on: push\njobs: {}", "write at least one job"),
-        ("on: {schedule: [{cron: '@daily'}]}" + ONE_JOB, "has 1 fields, not 5"),
+        ("on: {schedule: [{cron: '@daily'}]}" + ONE_JOB, "has 1 of 5 fields"),
         ("on: {schedule: [{cron: '61 * * * *'}]}" + ONE_JOB, "cron '61 * * * *' is not valid"),
         ("on: {schedule: [{cron: '0 0 31 2 *'}]}" + ONE_JOB, "cron '0 0 31 2 *'"),
         ("on: {schedule: [{cron: '0 0 * * *', timezone: Berlin}]}" + ONE_JOB, "unknown time zone 'Berlin'"),
@@ -390,3 +390,19 @@ def test_no_text_raises(text: str) -> None:
     for whole in (text, "on: push\njobs:\n  a:\n    runs-on: x\n    if: " + text, ONE_JOB + text):
         found, problems = read_workflow(whole, "w.yml")
         assert (found is None) == bool(problems)
+
+
+def test_what_is_not_run_here_is_told_beside_the_problems() -> None:
+    text = (
+        "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - uses: actions/chekout@v4\n      - uses: checkout\n"
+    )
+    assert [str(one.place) for one in read_workflow(text, "w.yml")[1]] == ["w.yml:7:15"]
+    told = read_workflow(text, "w.yml", all_told=True)[1]
+    assert [str(one.place) for one in told] == ["w.yml:6:15", "w.yml:7:15"]
+    assert "built in are actions/cache" in told[0].way_out
+
+
+@pytest.mark.parametrize("text", [b"on: push\nname: \xff\n", b"on: push\nname: \xff\n".decode("utf-8", "replace")])
+def test_a_file_that_is_not_utf_8_says_where(text: str | bytes) -> None:
+    found = read_workflow(text, "w.yml")[1]
+    assert "w.yml:2:7: the file is not UTF-8 text; save it as UTF-8" in [str(one) for one in found]

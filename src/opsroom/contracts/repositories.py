@@ -94,7 +94,7 @@ def read_workflow_of(plane: Plane, path: str, text: str) -> tuple[Workflow | Non
     from opsroom.workflows.syntax import read_workflow
 
     actions, scopes = _additions(plane.areas)
-    return read_workflow(text, path, extra_scopes=scopes, plane_actions=actions)
+    return read_workflow(text, path, extra_scopes=scopes, plane_actions=actions, all_told=True)
 
 
 def head_of(plane: Plane, name: str) -> tuple[str, str]:

@@ -156,7 +156,7 @@ def _workflows(copy: WorkingCopy, given: str, event: str, jobs: tuple[str, ...])
 
     found, problems = [], []
     for path in copy.workflow_files(given):
-        workflow, wrong = read_workflow(path.read_bytes(), copy.shown(path))
+        workflow, wrong = read_workflow(path.read_bytes(), copy.shown(path), all_told=True)
         problems += wrong
         if workflow is not None:
             found.append(workflow)

@@ -29,7 +29,7 @@ class WorkflowFiles:
                 self._known.move_to_end((path, text))
                 return self._known[path, text]
         workflow, problems = read_workflow(
-            text, path, extra_scopes=self._extra_scopes, plane_actions=self._plane_actions
+            text, path, extra_scopes=self._extra_scopes, plane_actions=self._plane_actions, all_told=True
         )
         if workflow is None:
             raise Problems(problems)

@@ -51,9 +51,11 @@ class Schedules:
         self._journal = journal
         self._files = files
         self._starter = starter
+        self._told: set[tuple[str, str, str]] = set()
 
     def due(self, now: datetime, scheduled: Iterable[Scheduled]) -> list[str]:
-        """Starts what is due at `now` and returns the ids of the runs. One bad file or line stops no other; it is logged."""
+        """Starts what is due at `now` and returns the ids of the runs. One bad file or line stops no other; it is logged once
+        for each text of the file."""
         started: list[str] = []
         for one in scheduled:
             try:
@@ -61,7 +63,10 @@ class Schedules:
                 for cron in [cron for trigger in workflow.on if trigger.event == "schedule" for cron in trigger.cron]:
                     started += self._line(now, one, workflow, cron)
             except Invalid as problem:
-                self._journal.warning("a schedule cannot be followed", workflow=one.path, problem=str(problem))
+                known = (one.repository.name, one.path, one.text)
+                if known not in self._told:
+                    self._told.add(known)
+                    self._journal.warning("a schedule cannot be followed", workflow=one.path, problem=str(problem))
         return started
 
     def _line(self, now: datetime, one: Scheduled, workflow: Workflow, cron: str) -> list[str]:

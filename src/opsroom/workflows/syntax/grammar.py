@@ -199,13 +199,22 @@ def step_shape(
     text = Text(contexts=contexts)
     shell = text if composite else FILLED
     run_keys = {**working, "run": text, "shell": shell, "working-directory": text}
-    run = Fields(noun="the step", keys=run_keys, required=("run", "shell") if composite else ("run",))
+    run_required = ("run", "shell") if composite else ("run",)
+    run = Fields(noun="the step", keys=run_keys, required=run_required, ways_out=_RUN_OR_USES)
     uses_keys = {**working, "uses": FILLED, "with": Fields(noun="with", others=Text(), contexts=contexts)}
-    uses = Fields(noun="the step", keys=uses_keys, required=("uses",))
+    uses = Fields(noun="the step", keys=uses_keys, required=("uses",), ways_out=_RUN_OR_USES)
     telling = [("run", run), ("uses", uses), ("shell", run), ("working-directory", run), ("with", uses)]
     if not composite:
         telling += _waiting(any_step)
     return Kinds(telling=tuple(telling), default=run)
+
+
+_RUN_OR_USES = {
+    "run": "a step has either 'run:' or 'uses:'",
+    "uses": "a step has either 'run:' or 'uses:'",
+    "with": "it goes with 'uses:'; give a script its values by 'env:'",
+    "working-directory": "it goes with 'run:'",
+}
 
 
 def _waiting(any_step: dict[str, Shape]) -> list[tuple[str, Fields]]:

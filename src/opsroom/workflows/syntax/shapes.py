@@ -67,13 +67,15 @@ class Sequence(Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields(Shape):
-    """A mapping. `keys` are the known ones, `others` the shape of any other key (None: there is no other)."""
+    """A mapping. `keys` are the known ones, `others` the shape of any other key (None: there is no other). `ways_out` are hints
+    for keys that are missing, or known and out of place here."""
 
     noun: str
     keys: Mapping[str, Shape] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     others: Shape | None = None
     or_null: bool = False
+    ways_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +204,7 @@ class Reading:
                 result[key] = self.read(known, item, (*path, key), allowed)
         for key in shape.required:
             if key not in value:
-                self.problem(path, f"{shape.noun} has no {key!r}", f"add '{key}:'")
+                self.problem(path, f"{shape.noun} has no {key!r}", shape.ways_out.get(key, f"add '{key}:'"))
         return result
 
     def _key(self, shape: Fields, key: str, path: Path, allowed: tuple[str, ...]) -> Shape | None:
@@ -213,7 +215,9 @@ class Reading:
             return None
         if key in shape.keys:
             return shape.keys[key]
-        if shape.others is None:
+        if shape.others is None and key in shape.ways_out:
+            self.problem(path, f"{key!r} may not stand in {shape.noun}", shape.ways_out[key], key=True)
+        elif shape.others is None:
             self.problem(path, f"unknown key {key!r} in {shape.noun}", suggestion(key, shape.keys), key=True)
         return shape.others
 

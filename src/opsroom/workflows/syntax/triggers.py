@@ -31,7 +31,7 @@ def read_triggers(reading: Reading, value: Any, unsupported: list[Problem]) -> t
 def check_cron(text: str) -> str:
     """What is wrong with a cron expression of five fields ("" : nothing)."""
     if len(text.split()) != 5:
-        return f"cron {text!r} has {len(text.split())} fields, not 5"
+        return f"cron {text!r} has {len(text.split())} of 5 fields"
     from datetime import UTC, datetime
 
     from cronsim import CronSim, CronSimError

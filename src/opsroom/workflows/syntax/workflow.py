@@ -16,6 +16,8 @@ from opsroom.workflows.syntax.steps import BUILT_IN_ACTIONS
 from opsroom.workflows.syntax.triggers import read_triggers
 
 MAX_JOBS = 256
+REPLACED = "\ufffd"
+"""What bytes that are not UTF-8 are read as; nobody writes it."""
 
 
 def read_workflow(
@@ -25,11 +27,12 @@ def read_workflow(
     extra_scopes: Iterable[str] = (),
     built_in_actions: Collection[str] = BUILT_IN_ACTIONS,
     plane_actions: Collection[str] | None = None,
+    all_told: bool = False,
 ) -> tuple[Workflow | None, list[Problem]]:
     """The workflow in `text`, or None and every problem in the order of the file; never raises on bad input.
 
     What GitHub accepts and Opsroom does not run is no problem here: it stands in `Workflow.unsupported`, and whoever wants to run
-    the workflow refuses with that. `extra_scopes` are permission scopes beside GitHub's; `plane_actions` the names that may
+    the workflow refuses with that; `all_told`: where there are problems, they are told with it. `extra_scopes` are permission scopes beside GitHub's; `plane_actions` the names that may
     follow `uses: opsroom/` (None: any).
     """
     node, problems = load_document(text, path)
@@ -39,16 +42,26 @@ def read_workflow(
         return None, problems
     reading = Reading(node, problems)
     scopes = tuple(extra_scopes)
-    workflow = None
+    workflow, unsupported = None, list[Problem]()
+    if isinstance(text, str) and REPLACED in text:
+        problems.append(_not_text(text, path))
     try:
         value = reading.read(workflow_shape(scopes), node.value)
         if isinstance(value, dict):
-            workflow = _WorkflowBuilder(reading, value, scopes, built_in_actions, plane_actions).build(path)
+            builder = _WorkflowBuilder(reading, value, scopes, built_in_actions, plane_actions)
+            unsupported = builder.unsupported
+            workflow = builder.build(path)
     except EnoughProblems:
         workflow = None
     if problems:
-        return None, sorted(set(problems))
+        return None, sorted({*problems, *(unsupported if all_told else ())})
     return workflow, []
+
+
+def _not_text(text: str, path: str) -> Problem:
+    start = text.index(REPLACED)
+    place = Place(path, text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start))
+    return Problem(place, "the file is not UTF-8 text", "save it as UTF-8")
 
 
 class _WorkflowBuilder:
