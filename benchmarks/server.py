@@ -19,12 +19,16 @@ from typing import Any
 from benchmarks.processes import own_megabytes
 from benchmarks.rows import row
 from opsroom.app.areas import load_areas
+from opsroom.surfaces.cli.demo.client import wait_for
 from opsroom.surfaces.cli.demo.stage import Stage, set_up
 
 STARTS = 3
 SETTLE_SECONDS = 10.0
 REQUESTS = 5
 LISTENING, IDLE, PAGE = 2.0, 450.0, 200.0
+FINDING_SECONDS = 60.0
+SECRET = "AKIA" + "QYLPMN5HFIQR7XYA"
+"""Of the shape of a key, and no key: what the story itself never has, a finding, is made of it."""
 FRAME = ("/", "/services", "/services/{name}", "/changes", "/changes/{id}", "/search")
 
 
@@ -42,6 +46,8 @@ def measure() -> list[dict[str, Any]]:
             story.run()
             whole = all(step.done for step in story.steps)
             rows += [row("memory.story", "kernel", "MB", _memory(stage) if whole else None)]
+            if whole:
+                _leak(stage)
             return rows + _pages(stage, whole=whole)
         finally:
             stage.close()
@@ -62,11 +68,20 @@ def _memory(stage: Stage) -> float:
     return sum(found.values())
 
 
+def _leak(stage: Stage) -> None:
+    """Pushes a secret, and waits for its finding."""
+    stage.team.push("inventory", "Read the stock from the bucket", "jonas", {"bucket.py": f'KEY = "{SECRET}"\n'})
+    wait_for("a finding", lambda: stage.api.items("findings") or None, seconds=FINDING_SECONDS)
+
+
 def _pages(stage: Stage, *, whole: bool) -> list[dict[str, Any]]:
     """One row for each page there is, on an example of it that the other pages link to."""
     owners = dict.fromkeys(FRAME, "kernel") | {page.path: area.name for area in load_areas() for page in area.pages}
     browser = Browser(stage.server.url, stage.api.post("sign-in-links")["url"])
     examples = _examples(browser, owners)
+    for run in stage.api.items("runs", limit=1):  # A page takes the log's address only while the job runs.
+        [job, *_] = stage.api.get(f"runs/{run['id']}")["jobs"]
+        examples.setdefault("/runs/{id}/log", f"/runs/{run['id']}/log?job={job['id']}")
     return [
         row(f"page.{path}", area, "ms", browser.milliseconds(examples[path]) if whole and path in examples else None, aim=PAGE)
         for path, area in owners.items()
