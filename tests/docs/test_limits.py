@@ -17,7 +17,10 @@ UNITS = {
     "": 1, "kB": 1000, "MB": 1_000_000, "GB": 1_000_000_000, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
     "s": 1, "min": 60, "h": 3600, "days": 86_400,
 }  # fmt: skip
-OWN_UNIT = {"LINK_MINUTES": 60, "session_hours": 3600, "sample_days": 86_400, "log_days": 86_400, "MAX_DAYS": 86_400}
+OWN_UNIT = {
+    "LINK_MINUTES": 60, "session_hours": 3600, "sample_days": 86_400, "log_days": 86_400, "MAX_DAYS": 86_400,
+    "run_log_days": 86_400, "artifact_days": 86_400, "cache_days": 86_400, "LOG_DAYS": 86_400, "ORPHAN_HOURS": 3600,
+}  # fmt: skip
 """Seconds of what a constant counts, where that is not seconds."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from opsroom.app import retention
 from opsroom.contracts.area import Area, Duty, Subscription
 from opsroom.contracts.plane import Plane
 from opsroom.kernel.errors import UserError
@@ -48,6 +49,7 @@ class Duties:
         self._add("sealer", "kernel", self._seal)
         self._add("checkpoints", "kernel", self._checkpoint)
         self._add("waivers", "kernel", self._sweep_waivers)
+        self._add("retention", "kernel", self._expire)
         for subscription in own:
             self._add(f"kernel.{subscription.name}", "subscription", self._subscription("kernel", subscription))
         for area in areas:
@@ -133,6 +135,11 @@ class Duties:
     def _sweep_waivers(self, status: Status) -> float:
         self._plane.waivers.sweep()
         return WAIVER_SECONDS
+
+    def _expire(self, status: Status) -> float:
+        if not status.runs:
+            return retention.FIRST_SECONDS  # A server that starts has better things to do.
+        return retention.BUSY_SECONDS if retention.expire(self._plane) else retention.IDLE_SECONDS
 
     def _duty(self, duty: Duty) -> Callable[[Status], float]:
         def once(status: Status) -> float:

@@ -60,7 +60,8 @@ def build_plane(
     clock = clock or SystemClock()
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = Store(settings.database_url, durable=settings.durable)
-    migrate(store, migrations_of(areas))
+    migrations = migrations_of(areas)
+    migrate(store, migrations)
     redactor = Redactor()
     journal = Journal(clock, redact=redactor.redact)
     ledger = Ledger(store, clock, redact=redactor.redact)
@@ -82,7 +83,7 @@ def build_plane(
         settings=settings, clock=clock, journal=journal, store=store, ledger=ledger, queue=queue,
         blobs=Blobs(settings.state / "blobs"), secrets=hidden, actors=people, waivers=Waivers(store, ledger, clock),
         repos=Repos(settings.state / "repos"), catalogs=catalogs, outbound=Outbound(allow=settings.outbound_allow),
-        telemetry=(telemetry or _embedded)(settings, clock, journal), engine=engine, areas=tuple(areas),
+        telemetry=(telemetry or _embedded)(settings, clock, journal), engine=engine, areas=tuple(areas), migrations=tuple(migrations),
         answers=_answers(areas), notifiers={one.kind: one for connector in connectors for one in connector.notifiers},
     )  # fmt: skip
     actions.bind(plane)

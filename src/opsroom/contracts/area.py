@@ -72,7 +72,8 @@ class ProgramRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
-    """What an area is made of. `facts` maps a question type to the function that answers it."""
+    """What an area is made of. `facts` maps a question type to the function that answers it; `blobs` names every blob of the plane's
+    store that is to be kept for this area's sake: the others are swept."""
 
     name: str
     promise: str
@@ -88,3 +89,4 @@ class Area:
     pages: tuple[PageDeclaration, ...] = ()
     parts: tuple[Part, ...] = ()
     routes: tuple[ProgramRoute, ...] = ()
+    blobs: Callable[[Plane], set[str]] | None = None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opsroom.kernel.clock import Clock
     from opsroom.kernel.journal import Journal
     from opsroom.kernel.ledger import Ledger
+    from opsroom.kernel.migrations import Migration
     from opsroom.kernel.outbound import Outbound
     from opsroom.kernel.queue import Queue
     from opsroom.kernel.repos import Repos
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True, eq=False)
 class Plane:
-    """Built once by `app.py`. `catalogs.current()` is the ops repo as it is in force."""
+    """Built once by `app.py`. `catalogs.current()` is the ops repo as it is in force; `migrations` made all tables of the store."""
 
     settings: Settings
     clock: Clock
@@ -50,6 +51,7 @@ class Plane:
     telemetry: Telemetry
     engine: Engine
     areas: tuple[Area, ...] = ()
+    migrations: tuple[Migration, ...] = ()
     notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     answers: Mapping[type[Question[Any]], Any] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -76,13 +77,29 @@ class Blobs:
             if _DIGEST.fullmatch(f"sha256:{leaf}"):
                 yield f"sha256:{leaf}"
 
-    def sweep(self, keep: set[str]) -> int:
-        """Deletes what is not in `keep` and returns how many; the caller names all that is referred to."""
-        orphans = [digest for digest in self.digests() if digest not in keep]
+    def sweep(self, keep: set[str], *, before: datetime | None = None) -> int:
+        """Deletes what is not in `keep` and returns how many; the caller names all that is referred to. `before` spares what was put
+        since, whose row may not be written yet (putting a blob again counts)."""
+        orphans = [digest for digest in self.digests() if digest not in keep and self._is_before(digest, before)]
         for digest in orphans:
             place = self._place(digest)
             self._remote.rm(place) if self._remote else Path(place).unlink(missing_ok=True)
         return len(orphans)
+
+    def sweep_partial(self, *, before: datetime) -> int:
+        """Deletes what writers that were killed before a time left half written, and returns how many. Object stores keep none."""
+        halves = (
+            [] if self._remote else [path for path in Path(self._prefix).glob(".*.part") if _changed(path) < before]
+        )
+        for path in halves:
+            path.unlink(missing_ok=True)
+        return len(halves)
+
+    def _is_before(self, digest: str, before: datetime | None) -> bool:
+        if before is None:
+            return True
+        place = self._place(digest)
+        return (self._remote.modified(place) if self._remote else _changed(Path(place))) < before
 
     def _keep(self, source: IO[bytes], limit: int | None) -> str:
         if self._remote:
@@ -114,6 +131,14 @@ class Blobs:
             raise Invalid(f"{digest!r} is no digest; it is written sha256: and 64 hexadecimal digits")
         name = digest.removeprefix("sha256:")
         return f"{self._prefix}/{name[:2]}/{name}"
+
+
+def _changed(path: Path) -> datetime:
+    """When a file was written last; one that is gone was written just now."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return datetime.now(UTC)
 
 
 def _copy(source: IO[bytes], out: IO[bytes], limit: int | None) -> str:

@@ -13,11 +13,18 @@ from opsroom.kernel.store import Store, Tx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long rows are kept: `days` (None: for ever) by the time in `column`, and the reason."""
+    """How long rows are kept: `days` (None: for ever) from the time in `column` on, and the reason. `only`: a condition in SQL that a row
+    must meet to go. `epoch`: the column counts seconds since 1970; other columns hold times as the store writes them."""
 
     why: str
     days: int | None = None
     column: str = ""
+    only: str = ""
+    epoch: bool = False
+
+    def __post_init__(self) -> None:
+        if self.days is not None and not self.column:
+            raise ValueError("a table whose rows go after days needs the column that says since when")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +127,12 @@ KERNEL_MIGRATIONS = (
             "checkpoints": Retention(why="signed proofs of the ledger"),
             "cursors": Retention(why="one row a subscriber"),
             "leases": Retention(why="one row a duty"),
-            "queue": Retention(why="finished items are deleted; failed ones stay to be seen", days=30, column="due"),
+            "queue": Retention(
+                why="finished items are deleted; failed ones stay to be seen",
+                days=30,
+                column="due",
+                only="state = 'failed'",
+            ),
             "catalogs": Retention(why="which ops repo commit was in force when"),
             "watched_refs": Retention(why="one row a watched ref"),
         },

@@ -38,6 +38,12 @@ class Settings:
     job_timeout_minutes: int = _setting(60, "limit of a job that states none")
     job_output_bytes: int = _setting(64_000_000, "limit of one step's log; what is over is cut, and said")
     step_retries: int = _setting(2, "how often a step cut off by a crash is started again")
+    run_log_days: int = _setting(90, "how long logs of jobs are kept after their run finished; 0: for ever")
+    artifact_days: int = _setting(
+        90,
+        "how long artefacts are kept; what runs, or ran in one of the last 10 versions of a place, stays; 0: for ever",
+    )
+    cache_days: int = _setting(7, "how long a workflow cache is kept that nobody uses; 0: for ever")
     unsandboxed: str = _setting("", "workflow paths an admin lets run without a sandbox, comma separated; `*`: all")
     telemetry_memory_mb: int = _setting(400, "memory cap of the telemetry process")
     telemetry_threads: int = _setting(2, "threads of the telemetry process")

@@ -25,6 +25,7 @@ from opsroom.workflows import store as rows
 from opsroom.workflows.actions import ActionHost
 from opsroom.workflows.planning import TriggerEvent, dispatch_inputs, matches
 from opsroom.workflows.run import JobState, Node, RunState, StepState, Wait, waits
+from opsroom.workflows.scheduler.expiring import Expired, Expiring
 from opsroom.workflows.scheduler.files import WorkflowFiles
 from opsroom.workflows.scheduler.folders import JobFolder, read_log
 from opsroom.workflows.scheduler.groups import GROUPS, scoped
@@ -74,6 +75,7 @@ class Engine:
         runner: tuple[str, str] = RUNNER,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._journal = journal
         self._settings = settings
         self._changed = threading.Condition()
@@ -91,6 +93,7 @@ class Engine:
             store=store, clock=clock, files=self._files, transitions=self._transitions, step_retries=settings.step_retries,
             price_version=price_version, server_url=settings.base_url,
         )  # fmt: skip
+        self._expiring = Expiring(store, settings)
         self._schedules = Schedules(
             store=store, ledger=ledger, journal=journal, files=self._files, starter=self._starter
         )
@@ -184,7 +187,10 @@ class Engine:
         if any(node.id == job and not node.jobs for node in state.nodes):
             return Log(lines=(), next=after, ended=False)
         found = _job(state, job)
-        page = read_log(self._folder(run, found, attempt), after=after)
+        folder = self._folder(run, found, attempt)
+        if found.status == "finished" and found.started and not folder.path.exists():
+            return Log(lines=() if after else (_no_log(found),), next=after, ended=True)
+        page = read_log(folder, after=after)
         ended = found.status == "finished" and (not page.lines or page.next == after)
         return Log(lines=page.lines, next=page.next, ended=ended)
 
@@ -206,6 +212,12 @@ class Engine:
                 return found
             with self._changed:
                 self._changed.wait(min(left, 0.5))
+
+    # -- keeping
+
+    def expire(self) -> Expired:
+        """Removes logs, artefacts and caches whose retention is over, a bounded number at a time; call it now and then."""
+        return self._expiring.once(self._clock.now())
 
     # -- stopping and repeating
 
@@ -267,6 +279,11 @@ class Engine:
 def _sandbox_problem() -> str:
     found = sandbox.probe()
     return "" if found.available else found.reason
+
+
+def _no_log(job: JobState) -> dict[str, Any]:
+    text = "the log of this job is not kept any more; the setting run_log_days says how long logs are"
+    return {"at": job.finished, "step": 0, "text": text, "stream": "notice"}
 
 
 def _job(state: RunState, key: str) -> JobState:

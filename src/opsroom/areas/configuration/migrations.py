@@ -25,7 +25,9 @@ MIGRATIONS = (
         retention={
             "plans": Retention(why="what was approved and applied is evidence", days=400, column="created"),
             "managed_objects": Retention(why="how each file last was as it should be"),
-            "drift": Retention(why="who changed what outside is evidence", days=400, column="found"),
+            "drift": Retention(
+                why="who changed what outside is evidence", days=400, column="ended", only="ended IS NOT NULL"
+            ),
         },
     ),
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 from opsroom.areas.delivery.build_actions import BUILD_ACTIONS
 from opsroom.areas.delivery.deploy_actions import DEPLOY_ACTIONS
 from opsroom.areas.delivery.events import EVENTS
+from opsroom.areas.delivery.expiring import EXPIRE, blobs
 from opsroom.areas.delivery.facts import what_runs
 from opsroom.areas.delivery.kinds import ENVIRONMENT
 from opsroom.areas.delivery.migrations import MIGRATIONS
@@ -36,7 +37,8 @@ AREA = Area(
     facts={WhatRuns: what_runs},
     actions=(*BUILD_ACTIONS, *DEPLOY_ACTIONS),
     subscriptions=(START_RUNS, DISPATCH),
-    duties=(WATCH, KEEP),
+    duties=(WATCH, KEEP, EXPIRE),
+    blobs=blobs,
     pages=PAGES,
     parts=PARTS,
 )

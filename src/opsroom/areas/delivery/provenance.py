@@ -76,6 +76,8 @@ def fault_of(plane: Plane, artifact: Artifact) -> str:
         return "its provenance is that of another artefact"
     if artifact.commit not in _commits(statement):
         return f"its provenance is of another commit than {artifact.commit[:12]}"
+    if not plane.blobs.has(artifact.digest):
+        return "its archive is not kept any more (the setting artifact_days says how long archives are)"
     if (found := content_digest(plane, artifact.digest)) != artifact.digest:
         return f"its bytes are those of {found[:19]}: they were changed in the store"
     return ""

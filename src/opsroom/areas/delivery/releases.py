@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
+import threading
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +19,17 @@ if TYPE_CHECKING:
 
 UNPACKED_LIMIT = 2_000_000_000
 MEMBER_LIMIT = 200_000
+_use = threading.Lock()
+"""Held while a release is given to somebody, or taken out of use. What is given is marked by its time."""
 
 
 def unpack(plane: Plane, digest: str) -> Path:
     """The release folder of a digest: unpacked beside and renamed, so a half-made one is never used. Invalid: it is no tar file."""
-    folder = plane.settings.state.absolute() / "releases" / digest.removeprefix("sha256:")
-    if folder.exists():
-        return folder
+    folder = _root(plane) / digest.removeprefix("sha256:")
+    with _use:
+        if folder.exists():
+            os.utime(folder)
+            return folder
     partial = folder.with_name(f".{folder.name[:12]}.{plane.clock.new_id('part')}")
     partial.mkdir(parents=True)
     try:
@@ -34,6 +42,24 @@ def unpack(plane: Plane, digest: str) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def releases(plane: Plane) -> Iterator[Path]:
+    """Every release folder; names that begin with a dot are half made, or set aside to be removed."""
+    yield from sorted(_root(plane).glob("*")) if _root(plane).is_dir() else ()
+
+
+def set_aside(folder: Path, *, unused_since: datetime) -> Path | None:
+    """Takes a release out of use, to be removed; None: `unpack` gave it to somebody since."""
+    aside = folder.with_name(f".gone.{folder.name}")
+    with _use:
+        if folder.stat().st_mtime >= unused_since.timestamp():
+            return None
+        return folder.rename(aside)
+
+
+def _root(plane: Plane) -> Path:
+    return plane.settings.state.absolute() / "releases"
 
 
 def _check_size(tar: tarfile.TarFile, digest: str) -> None:

@@ -29,7 +29,9 @@ MIGRATIONS = (
         retention={
             "load_tests": Retention(why="baselines and trends", days=400, column="finished"),
             "traffic_sessions": Retention(why="one row a generator"),
-            "traffic": Retention(why="what a deployment had to carry; events keep the sums", days=30),
+            "traffic": Retention(
+                why="what a deployment had to carry; events keep the sums", days=30, column="second", epoch=True
+            ),
         },
     ),
     Migration(
