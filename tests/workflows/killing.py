@@ -48,6 +48,15 @@ def _step(name: str) -> str:
     return f"      - name: {name}\n        id: {name}\n        run: |\n          echo start {name}\n          sleep 0.03\n          echo end {name}\n          echo said={name} >> $GITHUB_OUTPUT\n"
 
 
+_ANNOUNCE = """          name: announce
+          runs:
+            using: composite
+            steps:
+              - {shell: bash, run: sleep 0.03}
+              - {uses: opsroom/append, with: {text: third}}
+              - {shell: bash, run: sleep 0.03}
+"""
+
 CHAIN = f"""on: push
 permissions: {{deployments: write}}
 jobs:
@@ -74,8 +83,10 @@ jobs:
 {_step("t2")}
   announce:
 {_HEAD}    steps:
-      - uses: opsroom/append
-        with: {{text: third}}
+      - run: |
+          mkdir act; cat > act/action.yml <<'END'
+{_ANNOUNCE}          END
+      - uses: ./act
   deploy:
     needs: [build, test, announce]
 {_HEAD}    steps:

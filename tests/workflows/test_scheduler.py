@@ -371,6 +371,72 @@ def test_a_dispatch_checks_its_inputs(bench: Bench) -> None:
     assert bench.finish(run).event == "workflow_dispatch"
 
 
+OUTER = """name: outer
+outputs: {url: {value: "${{ steps.in.outputs.url }}"}, said: {value: "${{ steps.last.outputs.said }}"}}
+runs:
+  using: composite
+  steps:
+    - {shell: bash, run: 'echo outer-begins; echo "FROM=outer" >> "$GITHUB_ENV"; echo "$PWD/tools" >> "$GITHUB_PATH"'}
+    - {id: in, uses: ./inner, with: {version: "1"}}
+    - {id: skipped, if: failure(), shell: bash, run: echo never}
+    - {id: bad, uses: opsroom/deploy, with: {version: bad}, continue-on-error: true}
+    - {uses: opsroom/approve}
+    - {id: last, shell: bash, run: 'echo "said=${{ steps.in.outputs.url }} ${{ steps.bad.outcome }} ${{ steps.skipped.outcome }} $FROM" >> "$GITHUB_OUTPUT"'}
+"""
+INNER = """name: inner
+inputs: {version: {required: true}}
+outputs: {url: {value: "${{ steps.d.outputs.url }}"}}
+runs:
+  using: composite
+  steps:
+    - {shell: bash, run: echo inner-begins}
+    - {id: d, uses: opsroom/deploy, with: {version: "${{ inputs.version }}-${{ env.FROM }}"}}
+    - {shell: bash, run: 'echo inner-ends ${{ steps.d.outputs.url }}'}
+"""
+
+
+def test_actions_of_the_plane_inside_composite_actions_have_one_effect_and_repeat_nothing(bench: Bench) -> None:
+    if not (found := sandbox.probe()).available:
+        pytest.skip(f"no sandbox on this machine: {found.reason}")
+    bench.engine.stop()
+    bench.runner = RUNNER
+    bench.build()
+    bench.engine.start()
+    write = "".join(
+        f"          mkdir {name}; cat > {name}/action.yml <<'END'\n"
+        + "".join(f"          {line}\n" for line in text.splitlines())
+        + "          END\n"
+        for name, text in (("outer", OUTER.replace("${{", "$~{{")), ("inner", INNER.replace("${{", "$~{{")))
+    )
+    text = workflow(
+        f"  a:\n    permissions: {{deployments: write}}\n{STEPS}"
+        f"      - run: |\n{write}          sed -i 's/[$]~/$/g' outer/action.yml inner/action.yml\n"
+        "      - {id: o, uses: ./outer}\n"
+        "      - run: echo after ${{ steps.o.outputs.url }} $FROM; echo ${{ steps.o.outputs.said }}; basename ${PATH%%:*}\n"
+    )
+    run = bench.push(text)
+    end = time.monotonic() + 20
+    while "approval" not in (bench.engine.get(run).jobs[0].waiting if bench.engine.get(run).jobs else ""):
+        assert time.monotonic() < end, bench.engine.get(run)
+        time.sleep(0.02)
+    bench.engine.stop()
+    bench.host.approved.set()
+    bench.build()
+    bench.engine.start()
+    assert bench.finish(run).conclusion == "success", bench.engine.log(run, "a").lines
+    assert [one.get("version") for one in bench.host.inputs] == ["1-outer", "bad", None]
+    assert len(bench.host.effects) == 2 and set(bench.host.effects.values()) == {1}
+    out = [line["text"] for line in bench.engine.log(run, "a").lines if line.get("stream", "out") == "out"]
+    assert [one for one in out if one not in ("deploying", "Error: version bad is not known")] == [
+        "outer-begins",
+        "inner-begins",
+        "inner-ends http://127.0.0.1:1",
+        "after http://127.0.0.1:1 outer",
+        "http://127.0.0.1:1 failure skipped outer",
+        "tools",
+    ]
+
+
 def test_a_secret_reaches_steps_and_actions_and_no_file(bench: Bench) -> None:
     if not (found := sandbox.probe()).available:
         pytest.skip(f"no sandbox on this machine: {found.reason}")

@@ -12,6 +12,7 @@ from opsroom.workflows.machine import (
     again_name,
     finish_job,
     give_up_waiting,
+    inner_done,
     job_of,
     kill_name,
     launch,
@@ -81,9 +82,10 @@ def _suspended(machine: Machine, key: str, at: str, data: Any) -> None:
     held = replace(
         old, status="in_action", uses=str(data["uses"]), inputs=inputs, env=env, tries=1,
         continue_on_error=bool(data.get("continue_on_error", False)), after_cancel=bool(job.stopping),
+        inner=tuple(data.get("inner", ())),
     )  # fmt: skip
     machine.put(replace(with_step(job, held), status="in_action", losses=0))
-    machine.say(m.RunAction(job=key, attempt=job.attempt, index=index, tries=1))
+    machine.say(m.RunAction(job=key, attempt=job.attempt, index=index, tries=1, call=held.calls))
 
 
 def _runner_finished(machine: Machine, key: str, at: str, data: Any) -> None:
@@ -143,7 +145,7 @@ def _refused(machine: Machine, event: m.JobRefused) -> None:
 def _action_ended(machine: Machine, event: m.ActionEnded) -> None:
     job = machine.at_work(event.job, event.attempt)
     held = None if job is None else step_of(job, event.index)
-    if job is None or held is None or held.status != "in_action":
+    if job is None or held is None or held.status != "in_action" or held.calls != event.call:
         return
     outcome: Conclusion = "cancelled" if event.cancelled else "failure" if event.error else "success"
     result = plane_result(
@@ -155,14 +157,17 @@ def _action_ended(machine: Machine, event: m.ActionEnded) -> None:
         machine.say(
             m.Keep(kind="annotation", job=job.key, data={"step": event.index, "level": "error", "message": event.error})
         )
-    job = with_step(job, replace(held, status="finished", waiting="", result=result))
+    ended = inner_done(held, result) if held.inner else replace(held, status="finished", waiting="", result=result)
+    job = with_step(job, ended)
     launch(machine, replace(job, waiting="", cpu_seconds=job.cpu_seconds + event.cpu_seconds))
 
 
 def _action_waits(machine: Machine, event: m.ActionWaits) -> None:
     job = machine.at_work(event.job, event.attempt)
     held = None if job is None else step_of(job, event.index)
-    if job is None or held is None or held.status != "in_action" or held.tries != event.tries or held.waiting:
+    if job is None or held is None or held.status != "in_action" or held.waiting:
+        return
+    if (held.tries, held.calls) != (event.tries, event.call):
         return
     held = replace(held, waiting=event.reason)
     machine.put(replace(with_step(job, held), waiting=event.reason))
@@ -187,7 +192,9 @@ def _timer(machine: Machine, event: m.TimerFired) -> None:
             tried = replace(held, waiting="", tries=held.tries + 1)
             machine.put(replace(with_step(job, tried), waiting=""))
             machine.say(m.SetTimer(name=timeout_name(job), seconds=job.timeout_minutes * 60 + TIMEOUT_GRACE_SECONDS))
-            machine.say(m.RunAction(job=job.key, attempt=job.attempt, index=held.index, tries=tried.tries))
+            machine.say(
+                m.RunAction(job=job.key, attempt=job.attempt, index=held.index, tries=tried.tries, call=held.calls)
+            )
 
 
 _RUNNER_EVENTS: dict[str, Callable[[Machine, str, str, Any], None]] = {

@@ -9,7 +9,7 @@ from typing import Any
 from opsroom.kernel.clock import parse_stamp, stamp
 from opsroom.workflows import moves as m
 from opsroom.workflows.protocol import StepResult
-from opsroom.workflows.run import Conclusion, JobState, Node, RunState, StepState
+from opsroom.workflows.run import Conclusion, JobState, Node, RunState, StepState, encode
 
 KILL_SECONDS = 300.0
 """How long a cancelled job's remaining steps may take before its runner is killed (GitHub: five minutes)."""
@@ -160,6 +160,16 @@ def plane_result(
     )  # fmt: skip
 
 
+def inner_done(step: StepState, result: StepResult) -> StepState:
+    """The composite action goes on behind the plane's action that gave `result`. CPU time is counted with the job, not twice."""
+    around, frame = step.inner[:-1], step.inner[-1]
+    done = encode(replace(result, index=frame["at"], id=frame["id"], cpu_seconds=0.0))
+    return replace(
+        step, status="running", waiting="", uses="", inputs={}, env={}, tries=0, continue_on_error=False, calls=step.calls + 1,
+        inner=(*around, {**frame, "done": [*frame["done"], done]}),
+    )  # fmt: skip
+
+
 def timeout_name(job: JobState) -> str:
     return f"timeout/{job.key}/{job.attempt}/{job.launch}"
 
@@ -169,7 +179,8 @@ def kill_name(job: JobState) -> str:
 
 
 def again_name(job: JobState, step: StepState) -> str:
-    return f"again/{job.key}/{job.attempt}/{step.index}/{step.tries}"
+    call = f".{step.calls}" if step.calls else ""
+    return f"again/{job.key}/{job.attempt}/{step.index}{call}/{step.tries}"
 
 
 def job_of(machine: Machine, key: str) -> JobState:

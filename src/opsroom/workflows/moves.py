@@ -85,11 +85,13 @@ class JobRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionEnded:
-    """The plane's action of this step has ended; `error` "" : it succeeded. `cancelled`: it stopped because it was told to."""
+    """The plane's action of this step has ended; `error` "" : it succeeded. `cancelled`: it stopped because it was told to.
+    `call` counts the actions of one step from 0: a composite action may have several."""
 
     job: str
     attempt: int
     index: int
+    call: int = 0
     outputs: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
     cancelled: bool = False
@@ -107,6 +109,7 @@ class ActionWaits:
     tries: int
     reason: str
     seconds: float
+    call: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,12 +193,13 @@ class ResumeJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAction:
-    """Carry out the plane's action of a step; the state that holds it is the stored intent. `tries` counts from 1."""
+    """Carry out the plane's action of a step; the state that holds it is the stored intent. `tries` counts from 1, `call` from 0."""
 
     job: str
     attempt: int
     index: int
     tries: int
+    call: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

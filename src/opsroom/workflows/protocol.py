@@ -48,7 +48,8 @@ class Source:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOrder:
     """Everything a runner needs. `steps` are plain dicts in workflow syntax plus `id` and `place`; `contexts` holds github, needs,
-    matrix, strategy, inputs, vars, env as the expression language sees them (never `secrets`). `network`: hosts the job may reach."""
+    matrix, strategy, inputs, vars, env as the expression language sees them (never `secrets`). `network`: hosts the job may reach. `inner` is how far the composite action at `start_at` came when it
+    reached a step of the plane, as `job.suspended` said it, with what that step gave."""
 
     run: str
     job: str
@@ -65,6 +66,7 @@ class JobOrder:
     network: tuple[str, ...] = ()
     start_at: int = 0
     done: tuple[StepResult, ...] = ()
+    inner: tuple[Mapping[str, Any], ...] = ()
     step_attempt: int = 1
     artifacts: str = ""
     caches: str = ""
@@ -87,7 +89,8 @@ class RunnerEvent:
 
     job.started {pid, sandbox: "bubblewrap"|"none"} · step.started {index, id, name} · step.finished {StepResult as a dict} ·
     annotation {step, level, message, file?, line?, column?, title?} · summary {step, markdown} ·
-    artifact {name, digest, size, files} · job.suspended {index, uses, inputs, env} (the step's `if` was true) ·
+    artifact {name, digest, size, files} · job.suspended {index, uses, inputs, env, inner} (the step's `if` was true; `inner` is empty but in a composite action, where it has
+    for each action around the step {at, id, done, state}: the step it is at, that step's id, results before it, ends to be done) ·
     job.finished {conclusion, outputs, cpu_seconds, error?}.
     `seq` counts from 1 within one job folder over all its runners.
     """

@@ -26,7 +26,8 @@ CutPolicy = Literal["retry", "fail"]
 class StepState:
     """One step that was reached. `cuts` counts how often a crash cut it off; `waiting` says what its action waits for.
     `uses`, `inputs` and `env` are those of the plane's action while it is in one; `tries` counts its calls, and
-    `after_cancel` says that the job was being cancelled already when it began, so that the cancellation does not stop it."""
+    `after_cancel` says that the job was being cancelled already when it began, so that the cancellation does not stop it. `inner` is how far a composite
+    action came (as in `JobOrder.inner`), `calls` how many of the plane's actions inside it have ended."""
 
     index: int
     id: str = ""
@@ -42,6 +43,8 @@ class StepState:
     waiting: str = ""
     tries: int = 0
     after_cancel: bool = False
+    inner: tuple[Mapping[str, Any], ...] = ()
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +197,8 @@ def _job(data: Mapping[str, Any]) -> JobState:
 
 def _step(data: Mapping[str, Any]) -> StepState:
     result = data.get("result")
-    return StepState(**{**data, "result": None if result is None else decode_result(result)})
+    inner = tuple(data.get("inner", ()))
+    return StepState(**{**data, "inner": inner, "result": None if result is None else decode_result(result)})
 
 
 def decode_result(data: Mapping[str, Any]) -> StepResult:

@@ -6,7 +6,7 @@ Source of the rules: "Workflow syntax for GitHub Actions", "Contexts reference" 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,10 +77,18 @@ class Limit:
 
 class Carrier:
     """Carries out one step (`raw`, as in `JobOrder.steps`) in its scope. `index` is that of the job's step it belongs to,
-    `limit` that of the composite action it stands in. `used` is what a built-in action was given, once it ran."""
+    `limit` that of the composite action it stands in, `resumed` how far it came before (as in `JobOrder.inner`), if it is one.
+    `used` is what a built-in action was given, once it ran."""
 
     def __init__(
-        self, world: World, scope: Scope, raw: Mapping[str, Any], index: int, *, limit: Limit | None = None
+        self,
+        world: World,
+        scope: Scope,
+        raw: Mapping[str, Any],
+        index: int,
+        *,
+        limit: Limit | None = None,
+        resumed: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.world = world
         self.scope = scope
@@ -90,6 +98,7 @@ class Carrier:
         self.env: dict[str, str] = {}
         self.left = Carried()
         self.limit = limit
+        self.resumed = resumed
         self.used: Use | None = None
         self.output = StepOutput(
             index, sink=world.sink, masks=world.masks, limit=world.order.output_bytes, debug=world.debug
@@ -299,8 +308,6 @@ class Carrier:
         self.world.path = [*reversed(effect.path), *self.world.path]
 
     def _hand_over(self, uses: str) -> None:
-        if self.scope.depth:
-            raise Invalid(f"uses: {uses!r} cannot stand in a composite action; put it into the job's own steps")
         if self.world.plane_steps == "refuse":
             raise Invalid(
                 f"uses: {uses!r} needs a plane; push to one, or leave such steps out with --skip-plane-actions"
@@ -318,6 +325,7 @@ class Carrier:
             "inputs": self.world.masks.seal_all(inputs),
             "env": self.world.masks.seal_all({**self.scope.env, **self.world.env, **self.env}),
             "continue_on_error": self._tolerated(),
+            "inner": [],
         }
         raise Suspended(data)
 

@@ -66,6 +66,7 @@ def read_order(folder: Path) -> JobOrder:
             order,
             source=_made(Source, data.get("source") or {}),
             done=tuple(decode_result(one) for one in data.get("done") or ()),
+            inner=tuple(data.get("inner") or ()),
             steps=tuple(data["steps"]),
             network=tuple(data.get("network") or ()),
         )

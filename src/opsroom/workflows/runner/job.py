@@ -7,9 +7,9 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsroom.kernel.clock import Clock, SystemClock, stamp
 from opsroom.kernel.errors import UserError
@@ -25,12 +25,14 @@ from opsroom.workflows.runner.environment import EVENT_FILE, default_variables, 
 from opsroom.workflows.runner.layout import Layout
 from opsroom.workflows.runner.masks import Masks, unseal_all
 from opsroom.workflows.runner.place import Place, Request, find_place
-from opsroom.workflows.runner.posts import Post, posts_of
 from opsroom.workflows.runner.scope import Scope
 from opsroom.workflows.runner.sink import Sink
 from opsroom.workflows.runner.step_files import COMMAND_FILE
 from opsroom.workflows.runner.world import PlaneSteps, World
 from opsroom.workflows.sandbox import Limits
+
+if TYPE_CHECKING:
+    from opsroom.workflows.runner.posts import Post
 
 _OUTPUT_BYTES = 1024 * 1024
 """Characters of all outputs of one job, as GitHub limits them."""
@@ -156,7 +158,8 @@ class JobRunner:
             if index in done or index < self._order.start_at:
                 continue
             self._step = index
-            carrier = Carrier(self._world, self._scope, raw, index)
+            resumed = self._order.inner if index == self._order.start_at else ()
+            carrier = Carrier(self._world, self._scope, raw, index, resumed=resumed)
             if index == self._order.start_at and self._order.step_attempt > 1:
                 carrier.output.write(
                     f"this step was cut off and starts again (attempt {self._order.step_attempt})", "notice"
@@ -177,7 +180,7 @@ class JobRunner:
 
     def _carry(self, carrier: Carrier, started: str) -> StepResult:
         sink = self._sink
-        if not carrier.wanted():
+        if not carrier.wanted() and not carrier.resumed:
             result = StepResult(
                 index=carrier.index,
                 id=carrier.id,
@@ -190,13 +193,15 @@ class JobRunner:
             name = self._masks.hide(carrier.name())
             sink.event("step.started", {"index": carrier.index, "id": carrier.id, "name": name})
             result = carrier.carry(started=started, now=self._now)
-        sink.event("step.finished", self._as_data(result))
+        sink.event("step.finished", self._masks.sealed(result))
         return result
 
     def _at_end(self, states: Mapping[int, Mapping[str, str]]) -> None:
         """The end of the job of built-in actions, last step first; only when the job succeeded."""
-        if self._scope.status != "success" or self._world.cancelled:
+        if not states or self._scope.status != "success" or self._world.cancelled:
             return
+        from opsroom.workflows.runner.posts import posts_of
+
         for index in sorted(states, reverse=True):
             for post in reversed(posts_of(self._order.steps[index], states[index])):
                 self._post(index, post)
@@ -272,13 +277,6 @@ class JobRunner:
 
     def _say_line(self, text: str) -> None:
         self._sink.lines(self._step, [self._masks.hide(text)], "warning")
-
-    def _as_data(self, result: StepResult) -> dict[str, Any]:
-        data = asdict(result)
-        for key in ("outputs", "env", "state"):
-            data[key] = self._masks.seal_all(data[key])
-        data["path"] = [self._masks.seal(one) for one in result.path]
-        return data
 
     def _now(self) -> str:
         return stamp(self._clock.now())

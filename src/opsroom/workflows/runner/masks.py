@@ -9,7 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from functools import lru_cache
+from typing import Any
+
+from opsroom.workflows.protocol import StepResult
 
 HIDDEN = "***"
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -51,6 +55,24 @@ class Masks:
     def seal_all(self, values: Mapping[str, str]) -> dict[str, str]:
         """Each value sealed, and each key masked."""
         return {self.hide(key): self.seal(value) for key, value in values.items()}
+
+    def sealed(self, result: StepResult) -> dict[str, Any]:
+        """A step's result as JSON for a file; its error is masked already."""
+        data = asdict(result)
+        for key in ("outputs", "env", "state"):
+            data[key] = self.seal_all(data[key])
+        data["path"] = [self.seal(one) for one in result.path]
+        return data
+
+    def opened(self, data: Mapping[str, Any]) -> StepResult:
+        """The result that `sealed` made JSON of."""
+        values = {key: self.unseal_all(data.get(key, {})) for key in ("outputs", "env", "state")}
+        path = tuple(unseal(one, self._named) for one in data.get("path", ()))
+        return StepResult(**{**data, **values, "path": path})
+
+    def unseal_all(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Each value as it was before `seal_all`."""
+        return unseal_all(values, self._named)
 
     def _compile(self) -> None:
         found = [form for value in self._found for form in _forms(value)]

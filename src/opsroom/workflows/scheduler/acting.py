@@ -98,7 +98,12 @@ class Actions:
             self._works.pop(work.item.id, None)
 
     def _outcome(self, work: Work) -> m.Event:
-        about: dict[str, Any] = {"job": work.job.key, "attempt": work.job.attempt, "index": work.held.index}
+        about: dict[str, Any] = {
+            "job": work.job.key,
+            "attempt": work.job.attempt,
+            "index": work.held.index,
+            "call": work.held.calls,
+        }
         masks = Masks(secrets := self._secrets(work.record, work.job.key))
 
         def hide(text: object) -> str:
@@ -136,9 +141,10 @@ class Actions:
 
     def _request(self, work: Work, secrets: Mapping[str, str], hide: Callable[[object], str]) -> ActionRequest:
         record, job, held = work.record, work.job, work.held
+        call = f".{held.calls}" if held.calls else ""
         return ActionRequest(
             uses=held.uses, inputs=unseal_all(held.inputs, secrets), env=unseal_all(held.env, secrets),
-            key=f"{record.id}/{job.key}/{job.attempt}/{held.index}", run=record.id, job=job.key, step=held.index,
+            key=f"{record.id}/{job.key}/{job.attempt}/{held.index}{call}", run=record.id, job=job.key, step=held.index,
             attempt=job.attempt, repository=record.repository, workflow=record.workflow, service=record.service,
             commit=record.commit, ref=record.ref, event=record.event, cause=record.queued_event,
             workspace=work.folder.workspace, log=self._logger(work.folder, held.index, hide),

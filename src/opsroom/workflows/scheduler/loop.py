@@ -247,9 +247,9 @@ class Scheduler:
         )
 
     def _act(self, item: Item, record: RunRecord, state: RunState, job: JobState) -> None:
-        index, tries = int(item.payload["index"]), int(item.payload["tries"])
+        index, asked = int(item.payload["index"]), (int(item.payload["tries"]), int(item.payload.get("call", 0)))
         held = next((step for step in job.steps if step.index == index and step.status == "in_action"), None)
-        if held is None or held.tries != tries or held.waiting or job.status != "in_action":
+        if held is None or (held.tries, held.calls) != asked or held.waiting or job.status != "in_action":
             self._done(item)
         else:
             permissions, folder = self._planner.permissions(record, state, job), self._launcher.folder(record.id, job)

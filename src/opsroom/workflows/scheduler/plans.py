@@ -55,6 +55,7 @@ class WorkflowPlanner:
             network=tuple(record.context.get("network", ())),
             start_at=job.next_step,
             done=job.done,
+            inner=next((step.inner for step in job.steps if step.index == job.next_step), ()),
             step_attempt=cut + 1,
             artifacts=str(self._data / "artifacts" / record.id),
             caches=str(self._data / "caches" / record.repository.replace("/", "_")),
