@@ -33,7 +33,7 @@ from opsroom.kernel.redaction import Redactor
 from opsroom.kernel.resources import Address, Catalogs, Duration, Kind, SecretText, Spec, load_catalog
 from opsroom.kernel.settings import Settings
 from opsroom.kernel.store import Store
-from opsroom.telemetry.port import Points, QueryResult
+from opsroom.telemetry.port import LogPage, LogRecord, Points, QueryResult
 
 ABSENT = cast(Any, None)
 
@@ -180,6 +180,7 @@ CHANGES = Area(
         EventType(name="deployment.failed", sentence="{service} {version} to {environment} failed"),
         EventType(name="run.queued", sentence="run {run}"),
         EventType(name="alert.fired", sentence="{alert} fires"),
+        EventType(name="alert.unmuted", sentence="{alert} outlasts {muted_by}"),
         EventType(name="alert.resolved", sentence="{alert} is over"),
     ),
 )  # fmt: skip
@@ -192,7 +193,13 @@ class FakeTelemetry:
     samples: Sequence[tuple[datetime, float]] = ()
     labels: Mapping[str, str] = field(default_factory=lambda: {"service": "storefront", "environment": "production"})
     down: str = ""
+    lines: Sequence[LogRecord] = ()
     asked: list[str] = field(default_factory=list)
+
+    def search_logs(self, query: str, start: float, end: float, *, limit: int = 100, before: str = "") -> LogPage:
+        if self.down:
+            raise Unavailable(self.down)
+        return LogPage(tuple(line for line in self.lines if start <= line.time < end))
 
     def query_range(self, promql: str, start: float, end: float, step: float, *, lane: str = "pages") -> QueryResult:
         self.asked.append(promql)
@@ -315,6 +322,7 @@ class World:
         self, name: str = "StorefrontSlow", service: str = "storefront", environment: str = "production", *,
         severity: str = "error", since: float | None = None, fingerprint: str = "", cause: str = "",
         annotations: Mapping[str, str] | None = None, deliver: bool = True, silenced: bool = False,
+        muted_by: str = "", type: str = "alert.fired",
     ) -> Event:  # fmt: skip
         """An alert that fires now; its symptom began at `since` seconds, or now."""
         onset = self.clock.now() if since is None else self.start + timedelta(seconds=since)
@@ -323,9 +331,9 @@ class World:
             *(f"{k}:{v}" for k, v in (("service", service), ("environment", environment)) if v),
         ]
         event = self.record(
-            "alert.fired", *subjects, cause=cause, name=name, value=0.3, expr="p95 > 0.15", active_at=stamp(onset),
+            type, *subjects, cause=cause, name=name, value=0.3, expr="p95 > 0.15", active_at=stamp(onset),
             labels={"alertname": name, "service": service, "environment": environment, "severity": severity},
-            annotations=annotations or {"summary": f"{service} is slow"}, silenced=silenced, fingerprint=fingerprint or f"{name}/{service}/{environment}",
+            annotations=annotations or {"summary": f"{service} is slow"}, silenced=silenced, muted_by=muted_by, fingerprint=fingerprint or f"{name}/{service}/{environment}",
         )  # fmt: skip
         if deliver:
             on_alert(self.plane, event)

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from opsroom.areas.incidents.changes import changes_of, measured, suspects
+from opsroom.areas.incidents.changes import changes_of, suspects
+from opsroom.areas.incidents.readings import measured
+from opsroom.contracts.facts import Answer, Figures, FiguresDuring, Load, LoadDuring
+from opsroom.telemetry.port import LogRecord
 
 
 def look(world: Any, seconds: float, service: str = "storefront", expr: str = "p95 > 0.15") -> list[Any]:
@@ -122,3 +125,72 @@ def test_without_a_change_nobody_asks_telemetry(world: Any) -> None:
 )  # fmt: skip
 def test_what_an_alert_measures_is_the_side_of_its_comparison_that_is_no_number(expr: str, side: str) -> None:
     assert " ".join(measured(expr).split()) == side
+
+
+def test_load_that_ran_is_told_with_its_window_and_where(world: Any) -> None:
+    def load(kind: str, environment: str, since: float, until: float, test: str = "smoke") -> Load:
+        return Load(
+            kind=kind, test=test, service="storefront", environment=environment, since=world.start + timedelta(seconds=since),
+            until=world.start + timedelta(seconds=until), going_on=False, mutes=False, event=f"evt_{test}",
+        )  # fmt: skip
+
+    loads = (
+        load("test", "staging", 700, 703), load("traffic", "production", 0, 800, "all day"),
+        load("traffic", "production", 705, 800, "peak"),
+    )  # fmt: skip
+    world.plane.answers[LoadDuring] = lambda plane, asked: Answer(value=loads, at=plane.clock.now())
+    world.at(712)
+    bad = world.deploy("storefront")
+    world.at(720)
+    found = {one.change.event: one for one in look(world, 714)}
+    assert set(found) == {bad.id, "evt_smoke", "evt_peak"}, "what ran all along is no news"
+    told = found["evt_smoke"].plain()
+    assert (told["kind"], told["change"]) == (
+        "load", "load test smoke ran in staging from 09:11:40 to 09:11:43 UTC"
+    )  # fmt: skip
+    assert "It ran in staging: production shares at most the machine with it." in told["reasons"]
+    assert max(found.values(), key=lambda one: one.score).change.event == bad.id
+
+
+def test_series_of_another_environment_are_no_evidence(world: Any) -> None:
+    """The alert's labels may not name the environment; its incident does."""
+    world.at(60)
+    world.deploy("storefront")
+    world.telemetry.samples = [(world.start + timedelta(seconds=n), 0.04 if n < 60 else 0.3) for n in range(70)]
+    world.telemetry.labels = {"service": "storefront", "environment": "staging"}
+    world.at(70)
+    assert any("gives 0 series with its labels" in reason for reason in look(world, 62)[0].reasons)
+
+
+def test_services_that_log_the_same_trace_ids_are_near_though_the_catalog_does_not_say_so(world: Any) -> None:
+    world.at(60)
+    world.deploy("newsletter")
+    at = (world.start + timedelta(seconds=55)).timestamp()
+    assert "The catalog knows no way between newsletter and storefront." in look(world, 62)[0].reasons
+    world.telemetry.lines = [
+        LogRecord(time=at, message="asked", service=service, trace_id=trace)
+        for service, trace in (("storefront", "t1"), ("newsletter", "t1"), ("inventory", "t2"))
+    ]
+    world.at(62)
+    reasons = look(world, 62)[0].reasons
+    assert reasons[0] == (
+        "It changed newsletter, whose logs hold trace ids of storefront, though the catalog names no way between them."
+    )
+
+
+def test_the_figures_of_a_needed_service_are_asked_for(world: Any) -> None:
+    asked: list[Any] = []
+
+    def figures(plane: Any, question: Any) -> Answer[Any]:
+        asked.append((question.service, question.environment))
+        times = tuple((world.start + timedelta(seconds=n)).timestamp() for n in range(70))
+        values = tuple(0.01 if n < 60 else 0.2 for n in range(70))
+        return Answer(value=(Figures(name="p95", times=times, values=values),), at=plane.clock.now())
+
+    world.plane.answers[FiguresDuring] = figures
+    world.at(60)
+    world.deploy("inventory")
+    world.at(70)
+    [found] = look(world, 62)
+    assert asked == [("inventory", "production")]
+    assert "The figures of inventory itself went from 0.01 to 0.2 with it." in found.reasons

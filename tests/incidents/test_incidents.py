@@ -331,3 +331,16 @@ def test_every_verb_is_derived_for_all_surfaces() -> None:
         "postmortems.show": "GET /postmortems/{id}", "action-items.list": "GET /action-items",
         "action-items.close": "POST /action-items/{id}/close",
     }  # fmt: skip
+
+
+def test_an_alert_of_a_load_test_calls_nobody_until_it_outlasts_it(world: Any) -> None:
+    onset = world.clock.now()
+    fired = world.fire(muted_by="load test peak in staging from 09:00:00 UTC")
+    assert list_incidents(world.call()).items == []
+    world.at(90)
+    unmuted = world.fire(type="alert.unmuted", since=0, cause=fired.id, muted_by="load test peak in staging")
+    (incident,) = list_incidents(world.call()).items
+    assert incident.onset == onset
+    assert world.plane.ledger.get(incident.events[0]).cause == unmuted.id
+    world.end()
+    assert list_incidents(world.call()).items[0].state == "resolved"

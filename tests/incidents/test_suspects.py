@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsroom.areas.incidents.shifts import Shift, find_shift
+from opsroom.areas.incidents.rises import Rise
 from opsroom.areas.incidents.suspects import Change, Neighbours, Suspect, Symptom, rank, relation
 
 ONSET = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -40,15 +40,16 @@ def symptom(**given: Any) -> Symptom:
             "service": "storefront",
             "environment": "production",
             "onset": ONSET,
-            "no_shift": "nobody measures it",
+            "unread": "nobody measures it",
             **given,
         }
     )
 
 
-def moved(seconds_before: float, low: float = 0.04, high: float = 0.3) -> Shift:
-    """The alert's series left its level this much before the onset."""
-    return Shift(start=(ONSET - timedelta(seconds=seconds_before)).timestamp(), before=low, after=high, ratio=20)
+def moved(seconds_before: float, low: float = 0.04, high: float = 0.3) -> Rise:
+    """The alert's series left its level this much before the onset, at once."""
+    start = (ONSET - timedelta(seconds=seconds_before)).timestamp()
+    return Rise(before=low, after=high, ratio=20, times=(start - 60, start), shares=(0.0, 1.0))
 
 
 def names(found: tuple[Suspect, ...]) -> list[str]:
@@ -59,7 +60,7 @@ def test_the_change_of_the_slow_service_comes_before_another_service_that_was_de
     bad = deployment("storefront bad", before=25)
     later = deployment("inventory later", "inventory", before=4)
     assert names(rank(symptom(), [later, bad], SHOP)) == ["storefront bad", "inventory later"]
-    measured = symptom(shift=moved(22), no_shift="")
+    measured = symptom(rise=moved(22), unread="")
     found = rank(measured, [later, bad], SHOP)
     assert names(found) == ["storefront bad", "inventory later"]
     assert found[0].score > 4 * found[1].score, "the series had moved before the other one was deployed"
@@ -138,7 +139,7 @@ def test_a_push_that_was_not_deployed_is_hardly_suspect() -> None:
 def test_the_series_tells_two_fresh_changes_of_the_service_apart() -> None:
     first = change("config", before=200)
     second = change("flag", before=20)
-    found = rank(symptom(shift=moved(195), no_shift=""), [first, second], SHOP)
+    found = rank(symptom(rise=moved(195), unread=""), [first, second], SHOP)
     assert names(found) == ["config", "flag"]
     unmeasured = rank(symptom(), [first, second], SHOP)
     assert names(unmeasured) == ["flag", "config"]
@@ -146,7 +147,7 @@ def test_the_series_tells_two_fresh_changes_of_the_service_apart() -> None:
 
 def test_reasons_are_sentences_that_name_what_was_measured() -> None:
     found = rank(
-        symptom(shift=moved(50), no_shift=""), [change("config", before=60, brings="3f2a1c “Stock per product”")], SHOP
+        symptom(rise=moved(50), unread=""), [change("config", before=60, brings="3f2a1c “Stock per product”")], SHOP
     )
     assert found[0].reasons == (
         "It changed storefront itself.",
@@ -158,9 +159,9 @@ def test_reasons_are_sentences_that_name_what_was_measured() -> None:
 
 
 def test_without_a_step_in_the_series_nobody_is_helped_and_all_lose_alike() -> None:
-    found = rank(symptom(no_shift=""), [change("same", before=0), change("direct", "inventory", 0)], SHOP)
+    found = rank(symptom(unread=""), [change("same", before=0), change("direct", "inventory", 0)], SHOP)
     assert [one.score for one in found] == [0.7, 0.42]
-    assert "The alert's series shows no clear step." in found[0].reasons
+    assert "The alert's series shows no clear rise." in found[0].reasons
 
 
 def test_an_alert_that_names_no_service_suspects_what_was_changed_where_it_fires() -> None:
@@ -192,10 +193,8 @@ several = st.lists(
 
 
 @given(several, st.one_of(st.none(), st.floats(min_value=0, max_value=500).map(moved)))
-def test_scores_are_ordered_shares_and_only_what_came_before_has_one(
-    changes: list[Change], shift: Shift | None
-) -> None:
-    found = rank(symptom(shift=shift, no_shift=""), changes, SHOP)
+def test_scores_are_ordered_shares_and_only_what_came_before_has_one(changes: list[Change], rise: Rise | None) -> None:
+    found = rank(symptom(rise=rise, unread=""), changes, SHOP)
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     for one in found:
         assert 0.0 <= one.score <= 1.0
@@ -215,52 +214,3 @@ def test_of_two_alike_the_later_is_never_less_suspect(one: float, other: float) 
     found = rank(symptom(), [change("one", before=one), change("other", before=other)], SHOP)
     by_name = {suspect.change.event: suspect.score for suspect in found}
     assert (by_name["one"] >= by_name["other"]) == (one <= other) or by_name["one"] == by_name["other"]
-
-
-def series(*levels: tuple[int, float]) -> tuple[list[float], list[float]]:
-    values = [value + 0.001 * (index % 3) for count, value in levels for index in range(count)]
-    return [float(index) for index in range(len(values))], values
-
-
-def test_a_step_is_found_at_its_first_sample() -> None:
-    found = find_shift(*series((60, 0.04), (10, 0.3)))
-    assert found is not None
-    assert found.start == 60
-    assert (round(found.before, 2), round(found.after, 2)) == (0.04, 0.3)
-
-
-def test_a_climb_begins_where_it_leaves_the_level() -> None:
-    times, values = series((60, 0.04), (20, 0.3))
-    values[60:70] = [0.04 + 0.026 * step for step in range(1, 11)]
-    found = find_shift(times, values)
-    assert found is not None
-    assert 60 <= found.start <= 61
-
-
-def test_single_outliers_are_no_step() -> None:
-    times, values = series((80, 0.04))
-    values[20] = values[50] = 5.0
-    assert find_shift(times, values) is None
-
-
-def test_noise_is_no_step_and_gaps_are_left_out() -> None:
-    values = [1.0 + 0.3 * ((index * 7919) % 13) / 13 for index in range(100)]
-    assert find_shift([float(index) for index in range(100)], values) is None
-    times, clean = series((40, 1.0), (10, 3.0))
-    clean[5] = clean[45] = float("nan")
-    found = find_shift(times, clean)
-    assert found is not None
-    assert found.start == 40
-
-
-def test_from_nothing_to_something_is_a_step_and_few_samples_are_none() -> None:
-    found = find_shift([float(n) for n in range(30)], [0.0] * 25 + [0.2] * 5)
-    assert found is not None
-    assert found.start == 25
-    assert find_shift([0.0, 1.0, 2.0], [0.0, 0.0, 9.0]) is None
-
-
-@given(st.lists(st.floats(allow_nan=True, allow_infinity=True, width=32), max_size=60))
-def test_any_series_is_read_without_a_fault(values: list[float]) -> None:
-    found = find_shift([float(index) for index in range(len(values))], values)
-    assert found is None or 0 <= found.start < len(values)

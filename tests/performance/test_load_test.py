@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from small_server import OK, SmallServer, serving
 
-from area_plane import AreaPlane
-from opsroom.areas.performance.actions import load_test, recover
-from opsroom.areas.performance.operations import compare_load_tests, list_load_tests, plan_load_test
+from area_plane import AreaPlane, build_area_plane
+from opsroom.areas.performance.actions import load_test, recover, spec_of, what_runs
+from opsroom.areas.performance.operations import (
+    WindowReport,
+    compare_load_tests,
+    list_load_tests,
+    plan_load_test,
+    record_traffic,
+)
+from opsroom.areas.performance.windows import mutes, window
 from opsroom.contracts.actions import ActionCall, ActionFailed
+from opsroom.contracts.facts import LoadDuring
 from opsroom.kernel.actors import Actor
+from opsroom.kernel.clock import FakeClock
 from opsroom.kernel.errors import Invalid, NotFound
 
 LOAD_TEST = """\
@@ -90,6 +100,11 @@ def test_a_load_test_is_recorded_once_and_looked_up_after_a_crash(
     assert event.data["verdict"] == "passed" and event.data["requests"] == 30
     assert {"service:storefront", "environment:staging", "run:run_1"} <= set(event.subjects)
     assert room.plane.ledger.chain(event.id)[-1].type == "change.pushed"
+    (began,) = room.events("loadtest.started")
+    assert began.time <= event.time and began.data["test"] == "smoke" and "environment:staging" in began.subjects
+    now = room.plane.clock.now()
+    (load,) = room.plane.ask(LoadDuring(now - timedelta(minutes=1), now)).value or ()
+    assert (load.test, load.environment, load.event, load.going_on) == ("smoke", "staging", began.id, False)
     assert call.port.lines[-1].startswith("30 sent, 0 failed") and "smoke: passed" in call.port.summaries[0]
 
 
@@ -172,3 +187,61 @@ def test_the_empty_page_teaches(room: AreaPlane) -> None:
 def test_a_malformed_test_is_a_problem_with_its_place(room: AreaPlane, line: str, words: str) -> None:
     found = room.problems({"opsroom/load-tests.yaml": LOAD_TEST.replace(line, words)})
     assert found and all(one.startswith("opsroom/load-tests.yaml:") for one in found)
+
+
+def test_load_is_known_while_it_is_sent_and_ends_by_itself_where_the_server_was_killed(
+    room: AreaPlane, step: Any, clock: FakeClock
+) -> None:
+    call, spec = step(), spec_of(room.plane, "smoke")
+    running = what_runs(room.plane, "storefront", "staging")
+    began = clock.now()
+
+    def loads() -> list[tuple[bool, float]]:
+        answer = room.plane.ask(LoadDuring(began - timedelta(seconds=1), clock.now(), "staging"))
+        return [(one.going_on, (one.until - began).total_seconds()) for one in answer.value or ()]
+
+    killed = window(call, "smoke", spec, running, times=3)
+    killed.__enter__()
+    clock.advance(1)
+    assert loads() == [(True, 1.0)]
+    clock.advance(60)
+    assert loads() == [(False, 16.5)], "three measurements of 0.5 s with a timeout of 5 s"
+    with window(call, "smoke", spec, running, times=3):
+        clock.advance(2)
+    assert loads() == [(False, 63.0)]
+    assert len(room.events("loadtest.started")) == 1
+    other = LoadDuring(began, clock.now(), "production")
+    assert room.plane.ask(other).value == ()
+
+
+def test_steady_traffic_is_load_from_its_first_second_to_its_last(room: AreaPlane, step: Any, clock: FakeClock) -> None:
+    step()
+    at = int(clock.now().timestamp())
+    windows = [WindowReport(at=at + second, sent=30, failed=0) for second in range(5)]
+    record_traffic(room.call, session="s1", service="storefront", environment="staging", windows=windows, test="steady")
+    clock.advance(7)
+    (load,) = room.plane.ask(LoadDuring(clock.now() - timedelta(minutes=1), clock.now())).value or ()
+    assert (load.kind, load.test, load.mutes, load.going_on) == ("traffic", "steady", False, True)
+    assert room.plane.ledger.get(load.event).type == "traffic.measured"
+    clock.advance(60)
+    assert room.plane.ask(LoadDuring(clock.now() - timedelta(seconds=30), clock.now())).value == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "tier", "expected"),
+    [("", "staging", True), ("", "production", False), ("page", "staging", False), ("mute", "production", True)],
+)
+def test_alerts_are_muted_outside_production_unless_the_file_says_otherwise(
+    tmp_path: Path, clock: FakeClock, written: str, tier: str, expected: bool
+) -> None:
+    room = build_area_plane(tmp_path, ("performance", "delivery"), clock)
+    said = f"  alerts: {written}\n" if written else ""
+    environment = f"""\
+apiVersion: opsroom.dev/v1
+kind: Environment
+metadata: {{name: staging}}
+spec: {{tier: {tier}, services: [{{service: storefront, address: "127.0.0.1:8711", command: [python3]}}]}}
+"""
+    room.decide({"opsroom/load-tests.yaml": LOAD_TEST + said, "opsroom/environments.yaml": environment})
+    assert mutes(room.plane, spec_of(room.plane, "smoke"), "staging") is expected
+    room.plane.store.close()

@@ -167,6 +167,51 @@ class TrafficDuring(Question[Traffic]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Requests that Opsroom sent to a service from `since` to `until`, by a load test of the ops repo. `kind`: test (a step of a workflow)
+    or traffic (steady, sent by a person or a program). `going_on`: it had not ended when asked. `mutes`: alerts that it causes call nobody.
+    `event` tells of it."""
+
+    kind: str
+    test: str
+    service: str
+    environment: str
+    since: datetime
+    until: datetime
+    going_on: bool
+    mutes: bool
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadDuring(Question[tuple[Load, ...]]):
+    """Load that overlaps the time between two moments, in any environment unless one is named (performance); the earliest first."""
+
+    since: datetime
+    until: datetime
+    environment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """One golden figure of a service as it went: `times` are seconds since the epoch, rising, each with its value."""
+
+    name: str
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FiguresDuring(Question[tuple[Figures, ...]]):
+    """p95 and error share of a service in an environment between two moments, those that have samples (observability)."""
+
+    service: str
+    environment: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signals:
     """Golden signals over the last minute or the given window; None is "no samples", never 0. Seconds, shares, requests a second."""
 

@@ -1,25 +1,23 @@
-"""Gathers what suspects are ranked from: the changes in the ledger, the service graph, and the alert's own series."""
+"""Gathers what suspects are ranked from: the changes in the ledger, the load that ran, the service graph, and what was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from opsroom.areas.incidents.shifts import Shift, find_shift
-from opsroom.areas.incidents.suspects import WINDOW, Change, Neighbours, Suspect, Symptom, rank
+from opsroom.areas.incidents.readings import LOOK_BACK, figures_of, rise_of, traced_with
+from opsroom.areas.incidents.suspects import WINDOW, Change, Neighbours, Suspect, Symptom, rank, relation
+from opsroom.contracts.facts import Load, LoadDuring
 from opsroom.contracts.plane import Plane
 from opsroom.contracts.sentences import Sentences
-from opsroom.kernel.errors import NotFound, UserError
+from opsroom.kernel.errors import NotFound
 from opsroom.kernel.ledger import Event
 
 PUSH = "change.pushed"
 MOST_EVENTS = 200
-LOOK_BACK = timedelta(minutes=10)
-STEP_SECONDS = 2.0
+MOST_READ = 4
+"""Of so many needed services at most the own figures are read."""
 _VERBS = ("started", "failed")
-_COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
-_OF_THE_ALERT = frozenset({"alertname", "severity"})
 
 
 def suspects(
@@ -31,13 +29,32 @@ def suspects(
     expr: str = "",
     labels: Mapping[str, str] | None = None,
 ) -> tuple[Suspect, ...]:
-    """The changes that could have caused a symptom, the likeliest first; read from the ledger, the catalog and telemetry as of now."""
-    found = changes_of(plane, since=onset - WINDOW)
+    """The changes and loads that could have caused a symptom, the likeliest first; read from the ledger, the catalog and telemetry as of
+    now. Without any, telemetry is not asked."""
+    found = [*changes_of(plane, since=onset - WINDOW), *loads_of(plane, onset)]
     if not found:
         return ()
-    shift, why = _shift(plane, expr, labels or {}, onset) if expr else (None, "there is no alert expression")
-    symptom = Symptom(service=service, environment=environment, onset=onset, shift=shift, no_shift=why)
-    return rank(symptom, found, _neighbours(plane, service))
+    rise, why = (
+        rise_of(plane, expr, labels or {}, environment, onset) if expr else (None, "there is no alert expression")
+    )
+    around = _neighbours(plane, service, environment, onset)
+    needed = dict.fromkeys(
+        name for change in found if relation(service, change, around) in ("dependency", "traced", "further")
+        for name in change.services if change.environment == environment and not change.load
+    )  # fmt: skip
+    others = {name: read for name in list(needed)[:MOST_READ] if (read := figures_of(plane, name, environment, onset))}
+    symptom = Symptom(
+        service=service, environment=environment, onset=onset, rise=rise, unread=why,
+        others={name: read.rise for name, read in others.items()},
+    )  # fmt: skip
+    return rank(symptom, found, around)
+
+
+def loads_of(plane: Plane, onset: datetime) -> list[Change]:
+    """Load tests of the time in which the alert's series is read, and steady traffic that began then: what ran all along is no news."""
+    since, now = onset - LOOK_BACK, plane.clock.now()
+    answer = plane.ask(LoadDuring(since, now))
+    return [_load(one) for one in answer.value or () if one.kind == "test" or one.since >= since]
 
 
 def change_types(plane: Plane) -> tuple[str, ...]:
@@ -76,21 +93,6 @@ def grouped(events: Iterable[Event], chains: Mapping[str, Sequence[Event]]) -> l
         for cause in chains.get(event.id, ())
     }
     return [group for group in groups.values() if group[-1].type != PUSH or group[-1].id not in told]
-
-
-def measured(expr: str) -> str:
-    """What an alert's expression compares: the side of its comparison that is no number, or the whole where it compares nothing."""
-    from promql_parser import BinaryExpr, NumberLiteral, ParenExpr
-
-    from opsroom.telemetry.promql.parse import parse
-
-    tree: Any = parse(expr)
-    while isinstance(tree, ParenExpr):
-        tree = tree.expr
-    if not isinstance(tree, BinaryExpr) or str(tree.op) not in _COMPARISONS:
-        return expr
-    side = tree.rhs if isinstance(tree.lhs, NumberLiteral) else tree.lhs
-    return str(side.prettify())
 
 
 def _chain(plane: Plane, event: Event, known: dict[str, Event]) -> list[Event]:
@@ -138,34 +140,22 @@ def _brought(chain: Sequence[Event]) -> str:
     )
 
 
-def _neighbours(plane: Plane, service: str) -> Neighbours:
-    graph = plane.catalogs.current().graph()
+def _load(load: Load) -> Change:
+    what = f"load test {load.test}" if load.kind == "test" else f"steady traffic {load.test}".rstrip()
+    until = "on" if load.going_on else f"to {load.until:%H:%M:%S} UTC"
+    return Change(
+        event=load.event, sentence=f"{what} ran in {load.environment} from {load.since:%H:%M:%S} {until}",
+        subjects=(f"service:{load.service}", f"environment:{load.environment}"), services=(load.service,),
+        environment=load.environment, began=load.since, ended=load.until, going_on=load.going_on, load=True,
+    )  # fmt: skip
+
+
+def _neighbours(plane: Plane, service: str, environment: str, onset: datetime) -> Neighbours:
     if not service:
         return Neighbours()
+    graph = plane.catalogs.current().graph()
     direct = frozenset(graph.dependencies(service, transitive=False))
     needed = frozenset(graph.dependencies(service))
-    return Neighbours(direct=direct, further=needed - direct, dependents=frozenset(graph.dependents(service)) - needed)
-
-
-def _shift(plane: Plane, expr: str, labels: Mapping[str, str], onset: datetime) -> tuple[Shift | None, str]:
-    """Where the alert's series left its level, or None and why that is not known ("" : it was read, and did not)."""
-    now = plane.clock.now()
-    try:
-        answer = plane.telemetry.query_range(
-            measured(expr), (onset - LOOK_BACK).timestamp(), now.timestamp(), STEP_SECONDS, lane="pages"
-        )
-    except UserError as error:
-        return None, str(error).rstrip(".")
-    wanted = {name: value for name, value in labels.items() if name not in _OF_THE_ALERT}
-    fitting = [one for one in answer.series if _fits(dict(one.labels), wanted)]
-    if len(fitting) != 1:
-        return None, f"the alert's expression gives {len(fitting)} series with its labels"
-    series = fitting[0]
-    if len(series.times) < 7:
-        return None, f"its series has only {len(series.times)} samples"
-    return find_shift(series.times, series.values), ""
-
-
-def _fits(series: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Whether the series is the alert's: the labels both have are the same (a rule may add labels of its own)."""
-    return all(wanted.get(name, value) == value for name, value in series.items() if name != "__name__")
+    dependents = frozenset(graph.dependents(service)) - needed
+    traced = traced_with(plane, service, environment, onset) - needed - dependents - {service}
+    return Neighbours(direct=direct, further=needed - direct, dependents=dependents, traced=traced)

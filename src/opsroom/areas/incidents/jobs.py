@@ -9,12 +9,12 @@ from opsroom.kernel.ledger import Event
 
 
 def on_alert(plane: Plane, event: Event) -> None:
-    """One reader for both, so that an end is never taken in before its beginning."""
-    if event.type == "alert.fired":
-        opening.on_fired(plane, event)
-    else:
+    """One reader for all, so that an end is never taken in before its beginning."""
+    if event.type == "alert.resolved":
         opening.on_resolved(plane, event)
+    else:
+        opening.on_fired(plane, event)
 
 
-ALERTS = Subscription(name="alerts", types=("alert.fired", "alert.resolved"), handle=on_alert)
+ALERTS = Subscription(name="alerts", types=("alert.fired", "alert.unmuted", "alert.resolved"), handle=on_alert)
 PAGING = Duty(name="paging", seconds=0.25, run=paging.work)

@@ -42,7 +42,7 @@ class Trouble:
 
 
 def on_fired(plane: Plane, event: Event) -> None:
-    """Takes an alert.fired in: it joins an incident, or opens one; handling it again changes nothing."""
+    """Takes an alert.fired or alert.unmuted in: it joins an incident, or opens one; handling it again changes nothing."""
     trouble = _trouble(plane, event)
     if trouble is None or trouble.alert is None:
         return
@@ -101,12 +101,13 @@ def open_incident(plane: Plane, trouble: Trouble) -> Incident:
 
 
 def _trouble(plane: Plane, event: Event) -> Trouble | None:
-    """What an alert.fired says; None where its severity opens no incident, or a silence covers it."""
+    """What an alert.fired or alert.unmuted says; None where its severity opens no incident, a silence covers it, or a load test causes it."""
     data = event.data
     labels = {str(name): str(value) for name, value in dict(data.get("labels") or {}).items()}
     annotations = {str(name): str(value) for name, value in dict(data.get("annotations") or {}).items()}
     severity = severity_of(labels)
-    if severity is None or data.get("silenced"):
+    muted = event.type == "alert.fired" and bool(data.get("muted_by"))
+    if severity is None or data.get("silenced") or muted:
         return None
     name = str(data.get("name") or event.subject("alert"))
     service, environment = event.subject("service"), event.subject("environment")

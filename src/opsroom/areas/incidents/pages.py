@@ -7,13 +7,14 @@ from typing import Any
 
 from opsroom.areas.incidents import runbook
 from opsroom.areas.incidents import store as rows
-from opsroom.areas.incidents.changes import measured
 from opsroom.areas.incidents.model import Incident
 from opsroom.areas.incidents.on_call import schedules
 from opsroom.areas.incidents.operations.follow_up import show_postmortem
 from opsroom.areas.incidents.operations.incidents import find_incident, incident_resource
 from opsroom.areas.incidents.operations.on_call import show_on_call
+from opsroom.areas.incidents.readings import measured
 from opsroom.areas.incidents.timeline import timeline
+from opsroom.areas.incidents.weights import WEIGHTS
 from opsroom.contracts.facts import OnCall
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
 from opsroom.kernel.clock import stamp
@@ -61,7 +62,7 @@ def incident_page(asked: PageRequest) -> View:
         "incident": incident, "alerts": alerts, "pages": list(reversed(pages)), "items": items,
         "events": timeline(plane, incident, alerts), "runs": runbook.runs_of(plane, incident),
         "postmortem": told, "draft": _html(told.markdown),
-        "queries": _queries(alerts), "suspect_events": {str(one["event"]) for one in incident.suspects},
+        "queries": _queries(alerts), "weights": WEIGHTS, "suspect_events": {str(one["event"]) for one in incident.suspects},
         "lasts": ((incident.resolved or plane.clock.now()) - incident.onset) / timedelta(seconds=1),
     }  # fmt: skip
     around = (incident.onset - AROUND, min(plane.clock.now(), (incident.resolved or plane.clock.now()) + AROUND))

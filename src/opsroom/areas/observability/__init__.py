@@ -12,7 +12,7 @@ from opsroom.areas.observability.pages import PAGES, PARTS
 from opsroom.areas.observability.prometheus import ROUTES
 from opsroom.contracts.area import Area
 from opsroom.contracts.events import EventType
-from opsroom.contracts.facts import BudgetLeft, HealthOf
+from opsroom.contracts.facts import BudgetLeft, FiguresDuring, HealthOf
 from opsroom.contracts.operations import operations_of
 
 EVENTS: tuple[EventType, ...] = (
@@ -22,6 +22,7 @@ EVENTS: tuple[EventType, ...] = (
     EventType(name="target.up", sentence="{service} in {environment} answers at {instance}"),
     EventType(name="target.down", sentence="{service} in {environment} does not answer at {instance}: {error}"),
     EventType(name="alert.fired", sentence="{name} fires: {summary}"),
+    EventType(name="alert.unmuted", sentence="{name} outlasts {muted_by} and counts now: {summary}"),
     EventType(name="alert.resolved", sentence="{name} is over after {seconds:.0f} s: {summary}"),
     EventType(
         name="slo.evaluated",
@@ -37,7 +38,7 @@ AREA = Area(
     events=EVENTS,
     operations=operations_of(targets, metrics, logs, rules, alerts, slos),
     migrations=migrations.MIGRATIONS,
-    facts={BudgetLeft: facts.budget_left, HealthOf: facts.health_of},
+    facts={BudgetLeft: facts.budget_left, HealthOf: facts.health_of, FiguresDuring: facts.figures_during},
     subscriptions=jobs.SUBSCRIPTIONS,
     duties=jobs.DUTIES,
     pages=PAGES,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opsroom.areas.observability import store as rows
 from opsroom.areas.observability.causes import cause_of
 from opsroom.areas.observability.model import AlertRow, AlertState, GroupRow, fingerprint
+from opsroom.areas.observability.muting import muted_by, still_muted
 from opsroom.kernel.clock import stamp
 from opsroom.telemetry.rules import active_alerts
 
@@ -35,8 +36,10 @@ def move_alerts(plane: Plane, group: RuleGroup, after: GroupRow, *, remove: bool
     firing = [one for one in active if one.state == "firing" and not one.fired_at]
     ending = [one for one in gone if one.fired_at]
     # Asked before the transaction, because facts and waivers read the store too.
-    causes = {place: cause_of(plane, *place) for place in {_place(one) for one in (*firing, *ending)}}
-    silences = {one.id: silence_of(plane, one.labels) for one in firing}
+    outlasting = [one for one in active if one.fired_at and one.muted_by and not still_muted(plane, one)]
+    causes = {place: cause_of(plane, *place) for place in {_place(one) for one in (*firing, *outlasting, *ending)}}
+    silences = {one.id: silence_of(plane, one.labels) for one in (*firing, *outlasting)}
+    loads = {one.id: muted_by(plane, one) for one in firing}
     with plane.store.begin() as tx:
         if not rows.put_group(tx, after):
             return False
@@ -45,7 +48,9 @@ def move_alerts(plane: Plane, group: RuleGroup, after: GroupRow, *, remove: bool
         for alert in active:
             rows.put_alert(tx, alert)
         for alert in firing:
-            _fire(plane, tx, alert, after.evaluated, causes[_place(alert)], silences[alert.id])
+            _fire(plane, tx, alert, after.evaluated, causes[_place(alert)], silences[alert.id], loads[alert.id])
+        for alert in outlasting:
+            _unmute(plane, tx, alert, after.evaluated, causes[_place(alert)], silences[alert.id])
         for alert in ending:
             _resolve(plane, tx, alert, after.evaluated, causes[_place(alert)])
         for alert in gone:
@@ -88,19 +93,35 @@ def _begun(plane: Plane, group: RuleGroup, active: Mapping[str, Any]) -> AlertRo
     )  # fmt: skip
 
 
-def _fire(plane: Plane, tx: Tx, alert: AlertRow, at: datetime, cause: str, silence: Waiver | None) -> None:
+def _fire(plane: Plane, tx: Tx, alert: AlertRow, at: datetime, cause: str, silence: Waiver | None, muted: str) -> None:
     event = plane.ledger.record(
         tx, "alert.fired", actor=ACTOR, cause=cause, subjects=alert.subjects, key=f"alert.fired:{alert.id}", time=at,
-        data={**_told(alert), "silenced": silence is not None, "silence": silence.id if silence else ""},
+        data={**_told(alert), **_quieted(silence), "muted_by": muted},
     )  # fmt: skip
-    rows.put_alert(tx, replace(alert, fired_at=at, fired_event=event.id, silence=silence.id if silence else ""))
+    rows.put_alert(
+        tx,
+        replace(alert, fired_at=at, fired_event=event.id, silence=silence.id if silence else "", muted_by=muted),
+    )
+
+
+def _unmute(plane: Plane, tx: Tx, alert: AlertRow, at: datetime, cause: str, silence: Waiver | None) -> None:
+    """The load is over and the alert is not: it counts from now on."""
+    plane.ledger.record(
+        tx, "alert.unmuted", actor=ACTOR, cause=alert.fired_event or cause, subjects=alert.subjects, time=at,
+        key=f"alert.unmuted:{alert.id}", data={**_told(alert), **_quieted(silence), "muted_by": alert.muted_by},
+    )  # fmt: skip
+    rows.put_alert(tx, replace(alert, muted_by=""))
+
+
+def _quieted(silence: Waiver | None) -> dict[str, Any]:
+    return {"silenced": silence is not None, "silence": silence.id if silence else ""}
 
 
 def _resolve(plane: Plane, tx: Tx, alert: AlertRow, at: datetime, cause: str) -> None:
     event = plane.ledger.record(
         tx, "alert.resolved", actor=ACTOR, cause=cause, subjects=alert.subjects, key=f"alert.resolved:{alert.id}", time=at,
         data={**_told(alert), "fired": alert.fired_event, "seconds": round((at - alert.active_at).total_seconds(), 3),
-              "silenced": bool(alert.silence)},
+              "silenced": bool(alert.silence), "muted_by": alert.muted_by},
     )  # fmt: skip
     rows.put_alert(tx, replace(alert, state="resolved", resolved_at=at, resolved_event=event.id))
 

@@ -10,7 +10,7 @@ from opsroom.areas.observability import signals
 from opsroom.areas.observability import slo_store as rows
 from opsroom.areas.observability.model import SloRow
 from opsroom.areas.observability.recent import recent
-from opsroom.contracts.facts import Answer, Budget, BudgetLeft, HealthOf, Signals
+from opsroom.contracts.facts import Answer, Budget, BudgetLeft, Figures, FiguresDuring, HealthOf, Signals
 from opsroom.kernel.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 OLD = timedelta(minutes=2)
 """A figure that was not made again for this long is unknown."""
 RECENT_SECONDS = 2.0
+READ_EVERY_SECONDS = 2.0
+FIGURES_WINDOW = "30s"
 
 
 def budget_left(plane: Plane, question: BudgetLeft) -> Answer[tuple[Budget, ...]]:
@@ -71,6 +73,28 @@ def health_of(plane: Plane, question: HealthOf) -> Answer[Signals]:
         where = f" in {question.environment}" if question.environment else ""
         return Answer(value=None, unknown=f"no HTTP metrics of {question.service}{where} in the last minute", at=now)
     return Answer(value=found, at=now)
+
+
+def figures_during(plane: Plane, question: FiguresDuring) -> Answer[tuple[Figures, ...]]:
+    """p95 and error share, read every two seconds over windows of half a minute; unknown where telemetry cannot answer."""
+    now, place = plane.clock.now(), (question.service, question.environment)
+    asked = {
+        "p95": signals.p95(*place, window=FIGURES_WINDOW, by="service"),
+        "errors": signals.error_share(*place, window=FIGURES_WINDOW, by="service"),
+    }
+    start, end = question.since.timestamp(), question.until.timestamp()
+    try:
+        answers = {
+            name: plane.telemetry.query_range(one.query, start, end, READ_EVERY_SECONDS) for name, one in asked.items()
+        }
+    except UserError as error:
+        return Answer(value=None, unknown=str(error), at=now)
+    found = [
+        Figures(name=name, times=series.times, values=series.values)
+        for name, answer in answers.items()
+        for series in answer.series[:1]
+    ]
+    return Answer(value=tuple(found), at=now)
 
 
 def _signals_everywhere(plane: Plane) -> dict[tuple[str, str], Signals]:

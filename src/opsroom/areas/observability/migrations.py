@@ -46,4 +46,9 @@ MIGRATIONS: tuple[Migration, ...] = (
             "slo_buckets": Retention(why="rows older than the objective's window are removed as it is evaluated"),
         },
     ),
+    Migration(
+        name="observability-0002",
+        statements=("ALTER TABLE alerts ADD COLUMN muted_by TEXT NOT NULL DEFAULT ''",),
+        retention={},
+    ),
 )

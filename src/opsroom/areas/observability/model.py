@@ -35,7 +35,8 @@ class TargetRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRow:
-    """One alert from its onset to its end. `key` names it within its rule group; `silence` is the waiver that covered it when it fired."""
+    """One alert from its onset to its end. `key` names it within its rule group; `silence` is the waiver that covered it when it fired; `muted_by` the
+    load test that causes it, so that it calls nobody ("" : none, or it outlasts it)."""
 
     id: str
     key: str
@@ -55,6 +56,7 @@ class AlertRow:
     fired_at: datetime | None = None
     resolved_at: datetime | None = None
     silence: str = ""
+    muted_by: str = ""
     fired_event: str = ""
     resolved_event: str = ""
 

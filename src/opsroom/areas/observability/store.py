@@ -29,7 +29,7 @@ GROUPS = table(
 )
 ALERTS = table(
     "alerts", "id", "alert_key", "fingerprint", "name", "file", "group_name", "state", "severity", "service", "environment",
-    "value", "expr", "silence", "fired_event", "resolved_event",
+    "value", "expr", "silence", "muted_by", "fired_event", "resolved_event",
     json=("labels", "annotations"), times=("active_at", "fired_at", "resolved_at"),
 )  # fmt: skip
 _RENAMED = {"key": "alert_key", "group": "group_name"}

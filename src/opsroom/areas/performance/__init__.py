@@ -12,9 +12,10 @@ from opsroom.areas.performance.facts import traffic_during
 from opsroom.areas.performance.kinds import LOAD_TEST
 from opsroom.areas.performance.migrations import MIGRATIONS
 from opsroom.areas.performance.pages import PAGES, PARTS
+from opsroom.areas.performance.windows import load_during
 from opsroom.contracts.area import Area
 from opsroom.contracts.events import EventType
-from opsroom.contracts.facts import TrafficDuring
+from opsroom.contracts.facts import LoadDuring, TrafficDuring
 from opsroom.contracts.operations import operations_of
 
 AREA = Area(
@@ -23,6 +24,7 @@ AREA = Area(
     nouns=("load test", "traffic"),
     kinds=(LOAD_TEST,),
     events=(
+        EventType(name="loadtest.started", sentence="load test {test} of {service} in {environment} started"),
         EventType(
             name="loadtest.finished",
             sentence="load test {test} of {service} in {environment} {verdict}: p95 {p95_ms} ms, {failed} of {requests} requests failed",
@@ -34,7 +36,7 @@ AREA = Area(
     ),
     operations=operations_of(operations),
     migrations=MIGRATIONS,
-    facts={TrafficDuring: traffic_during},
+    facts={TrafficDuring: traffic_during, LoadDuring: load_during},
     actions=ACTIONS,
     pages=PAGES,
     parts=PARTS,

@@ -9,6 +9,7 @@ from opsroom.areas.performance import store as rows
 from opsroom.areas.performance.driving import generate, plan_of
 from opsroom.areas.performance.kinds import LoadTestSpec
 from opsroom.areas.performance.model import Counts, Result, judge
+from opsroom.areas.performance.windows import window
 from opsroom.contracts.actions import Action, ActionCall, ActionFailed, ActionInput
 from opsroom.contracts.facts import Running, WhatRuns
 from opsroom.contracts.plane import Plane
@@ -30,7 +31,8 @@ def load_test(call: ActionCall) -> Mapping[str, str]:
             f"{spec.service} in {environment} runs {running.digest[:19]}, not {call.inputs['digest'][:19]}; deploy that first"
         )
     started = plane.clock.now()
-    counts, verdict, broken = _measure(call, spec, running)
+    with window(call, name, spec, running, times=MEASURES):
+        counts, verdict, broken = _measure(call, spec, running)
     bare = Result(
         id=plane.clock.new_id("ldt"), key=call.key, test=name, service=spec.service, environment=environment,
         digest=running.digest, run=call.run, verdict=verdict, rate=spec.rate, counts=counts, broken=broken,

@@ -36,7 +36,8 @@ class Thresholds(Spec):
 
 
 class LoadTestSpec(Spec):
-    """An open model: requests leave at their planned times whatever the answers take."""
+    """An open model: requests leave at their planned times whatever the answers take. `alerts`: whether an alert that it causes calls people;
+    None: it does where the environment's tier is production, and nowhere else."""
 
     service: str
     environment: str = ""
@@ -47,6 +48,7 @@ class LoadTestSpec(Spec):
     connections: int = Field(default=64, ge=1, le=10_000)
     requests: tuple[LoadRequest, ...] = Field(min_length=1)
     thresholds: Thresholds = Thresholds()
+    alerts: Literal["mute", "page"] | None = None
 
 
 LOAD_TEST = Kind(

@@ -42,4 +42,18 @@ MIGRATIONS = (
         ),
         retention={},
     ),
+    Migration(
+        name="performance-0003",
+        statements=(
+            """CREATE TABLE load_windows (
+                key TEXT PRIMARY KEY, test TEXT NOT NULL, service TEXT NOT NULL, environment TEXT NOT NULL,
+                run TEXT NOT NULL, mutes INTEGER NOT NULL, started TEXT NOT NULL, planned TEXT NOT NULL, ended TEXT,
+                event TEXT NOT NULL)""",
+            "CREATE INDEX load_windows_planned ON load_windows (planned)",
+            "CREATE INDEX traffic_second ON traffic (second)",
+        ),
+        retention={
+            "load_windows": Retention(why="when load tests ran; results keep the rest", days=30, column="planned")
+        },
+    ),
 )

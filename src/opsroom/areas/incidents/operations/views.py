@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from opsroom.areas.incidents.model import ActionItem, Incident, IncidentAlert
 from opsroom.areas.incidents.model import Page as Paged
@@ -12,14 +14,17 @@ from opsroom.contracts.operations import Model
 
 
 class SuspectView(Model):
-    """A change that could have caused it: its event, its sentence, a score from 0 (cannot be) to 1, and why."""
+    """A change or a load that could have caused it: its event, its sentence, a score from 0 (cannot be) to 1, and why. `factors` are what
+    the reasons count, in their order; their product is the score."""
 
     event: str
     change: str
     subjects: list[str]
     at: datetime
+    kind: Literal["change", "load"] = "change"
     score: float
     reasons: list[str]
+    factors: list[float] = Field(default_factory=list)
 
 
 class AlertView(Model):

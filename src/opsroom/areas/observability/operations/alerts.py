@@ -21,7 +21,8 @@ StateFilter = Literal["", "open", "pending", "firing", "resolved", "unknown"]
 
 class AlertView(Model):
     """An alert from its onset (`active_at`) to its end. `state` unknown: its rule could not be evaluated, and it stays as it was. `value`
-    None: what the expression gave is no number that JSON has. `silenced` says which silence covers it now, or when it fired."""
+    None: what the expression gave is no number that JSON has. `silenced` says which silence covers it now, or when it fired;
+    `muted_by` which load test causes it, so that it calls nobody."""
 
     columns: ClassVar[tuple[str, ...]] = (
         "id", "name", "state", "severity", "service", "environment", "value", "fired_at", "resolved_at",
@@ -40,6 +41,7 @@ class AlertView(Model):
     fired_at: datetime | None
     resolved_at: datetime | None
     silenced: str
+    muted_by: str
     fingerprint: str
     file: str
     group: str
@@ -90,7 +92,7 @@ def alert_view(plane: Plane, alert: AlertRow) -> AlertView:
         id=alert.id, name=alert.name, state=alert.state, severity=alert.severity, service=alert.service,
         environment=alert.environment, labels=dict(alert.labels), annotations=dict(alert.annotations),
         value=alert.value if alert.value - alert.value == 0 else None, expr=alert.expr, active_at=alert.active_at,
-        fired_at=alert.fired_at, resolved_at=alert.resolved_at, silenced=silence.id if silence else alert.silence,
+        fired_at=alert.fired_at, resolved_at=alert.resolved_at, silenced=silence.id if silence else alert.silence, muted_by=alert.muted_by,
         fingerprint=alert.fingerprint, file=alert.file, group=alert.group, fired_event=alert.fired_event,
         resolved_event=alert.resolved_event,
     )  # fmt: skip

@@ -192,4 +192,5 @@ def _next(plane: Plane, service: str, environment: str, at: datetime) -> datetim
 
 
 def _is_loose(plane: Plane, alert: AlertRow, held: set[tuple[str, str]]) -> bool:
-    return (alert.service, alert.environment) not in held and silence_of(plane, alert.labels) is None
+    quiet = bool(alert.muted_by) or silence_of(plane, alert.labels) is not None
+    return (alert.service, alert.environment) not in held and not quiet
