@@ -39,7 +39,7 @@ async def stream(request):
 
 app = Starlette(routes=[Route("/", stream)])
 app.state.stopping = asyncio.Event()
-serve(None, app, Settings(port={port}), ready=lambda: print("ready", flush=True))
+serve(None, app, Settings(port={port}), ready=lambda port: print("ready", flush=True))
 print("stopped", flush=True)
 """
 

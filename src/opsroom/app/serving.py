@@ -13,7 +13,7 @@ from opsroom.app.catalog import reload_on_push, restore
 from opsroom.app.duties import Duties
 from opsroom.app.plane import build_plane
 from opsroom.contracts.repositories import ops_repository
-from opsroom.kernel.errors import Conflict
+from opsroom.kernel.errors import Conflict, Unavailable
 from opsroom.kernel.settings import Settings
 
 
@@ -23,18 +23,19 @@ def serve(settings: Settings) -> None:
 
     with _alone(settings):
         areas = load_areas()
-        plane = build_plane(settings, areas, load_connectors())
+        with _readable(settings):
+            plane = build_plane(settings, areas, load_connectors())
         if settings.repo:
             plane.repos.watch(ops_repository(plane), settings.repo)
         restore(plane, areas)
         duties = Duties(plane, areas, own=[reload_on_push(areas)])
         application = Application(plane)
 
-        def ready() -> None:
+        def ready(port: int) -> None:
             plane.telemetry.start()
             plane.engine.start()
             duties.start()
-            plane.journal.info("listening", url=f"http://{settings.host}:{settings.port}", pid=os.getpid())
+            plane.journal.info("listening", url=f"http://{settings.host}:{port}", pid=os.getpid())
 
         try:
             listen(plane, application, settings, ready=ready)
@@ -55,3 +56,28 @@ def _alone(settings: Settings) -> Iterator[None]:
         except OSError:
             raise Conflict(f"another server has {settings.state} open; stop it, or set OPSROOM_STATE") from None
         yield
+
+
+_UNREADABLE = ("not a database", "malformed", "disk i/o", "readonly", "unable to open", "disk is full", "connection")
+
+
+@contextmanager
+def _readable(settings: Settings) -> Iterator[None]:
+    """Unavailable: the database is damaged, cannot be written, or does not answer. What else it refuses is a bug."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        yield
+    except DatabaseError as error:
+        reason = " ".join(str(error.orig).split())
+        if not any(word in reason.lower() for word in _UNREADABLE):
+            raise
+        url = make_url(settings.database_url)
+        if url.get_backend_name() != "sqlite":
+            where = url.render_as_string(hide_password=True)
+            raise Unavailable(f"the database {where} does not answer: {reason}; mend OPSROOM_DATABASE") from None
+        raise Unavailable(
+            f"the database {url.database} cannot be used: {reason}; put a backup in its place with `opsroom restore`, "
+            "or move it away to start anew"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import threading
@@ -19,8 +20,8 @@ from opsroom.surfaces.api.guards import is_loopback
 GRACE_SECONDS = 2
 
 
-def serve(plane: Plane, app: Any, settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
-    """Listens on `settings.host` and `port` until SIGINT or SIGTERM; `ready` is called once connections are taken.
+def serve(plane: Plane, app: Any, settings: Settings, *, ready: Callable[[int], None] = lambda port: None) -> None:
+    """Listens on `settings.host` and `port` until SIGINT or SIGTERM; `ready` is called with the port once connections are taken.
 
     `app.state.stopping`, an asyncio.Event, is set first when stopping, so that event streams end by themselves; what is
     still open after two seconds is cut. Unavailable: the address is taken or is not this machine's."""
@@ -42,7 +43,8 @@ def serve(plane: Plane, app: Any, settings: Settings, *, ready: Callable[[], Non
         h11_max_incomplete_event_size=64_000,
     )
     try:
-        _Server(config, app=app, ready=ready).run(sockets=[listener])
+        port = listener.getsockname()[1]
+        _Server(config, app=app, ready=lambda: ready(port)).run(sockets=[listener])
     finally:
         listener.close()
 
@@ -76,6 +78,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+_WAYS_OUT = {
+    errno.EADDRINUSE: "stop what does, or choose another by --port or OPSROOM_PORT",
+    errno.EACCES: "choose a port above 1023 by --port or OPSROOM_PORT",
+}
+
+
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -84,7 +92,6 @@ def _bound(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise Unavailable(
-            f"cannot listen on {host}:{port}: {error.strerror}; stop what does, or set OPSROOM_PORT"
-        ) from None
+        way_out = _WAYS_OUT.get(error.errno or 0, "set OPSROOM_HOST and OPSROOM_PORT to an address of this machine")
+        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}; {way_out}") from None
     return listener

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -65,12 +66,35 @@ def main(arguments: Sequence[str], *, serve: Serve) -> int:
     except UserError as error:
         _tell(error)
         return 1
-    except (click.Abort, KeyboardInterrupt):
-        return 130
     except BrokenPipeError:
         # Who read our output has gone (`opsroom events list | head`); closing would raise it again.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123
         return 0
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        click.echo(f"Error: {_of_the_system(error)}", err=True)
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+
+
+_REFUSALS = {
+    errno.EACCES: "name another place, or have its owner allow it",
+    errno.EPERM: "name another place, or have its owner allow it",
+    errno.EROFS: "name a place that can be written",
+    errno.ENOSPC: "make room, or name a place on another disk",
+    errno.EDQUOT: "make room, or name a place on another disk",
+    errno.EEXIST: "name another place, or move what is there away",
+    errno.ENOTDIR: "name another place, or move the file away",
+    errno.EISDIR: "name a file",
+}
+"""What the system refuses because of how things stand there, and the way out; any other refusal is a bug of ours."""
+
+
+def _of_the_system(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror}; {_REFUSALS[error.errno or 0]}"
 
 
 def modules_by_noun() -> dict[str, tuple[str, ...]]:

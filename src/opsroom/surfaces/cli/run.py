@@ -213,23 +213,25 @@ def _secrets(path: str) -> dict[str, str]:
     if not path:
         return {}
     try:
-        text = Path(path).read_text()
+        text = Path(path).read_text("utf-8")
     except OSError as error:
         raise NotFound(f"{path}: {error.strerror}; name a file of NAME=VALUE lines, or of a JSON object") from error
+    except UnicodeDecodeError:
+        raise Invalid(f"{path}: not UTF-8 text; name a file of NAME=VALUE lines, or of a JSON object") from None
     if text.lstrip().startswith("{"):
         try:
             return {str(name): str(value) for name, value in json.loads(text).items()}
         except ValueError as error:
             raise Invalid(f'{path}: not JSON ({error.__class__.__name__}); write {{"NAME": "VALUE"}}') from None
-    lines = [line.strip() for line in text.splitlines()]
-    return dict(_pair(line, path) for line in lines if line and not line.startswith("#"))
+    lines = enumerate((line.strip() for line in text.splitlines()), 1)
+    return dict(_pair(line, f"{path}:{number}") for number, line in lines if line and not line.startswith("#"))
 
 
 def _pair(text: str, where: str) -> tuple[str, str]:
-    """`NAME=VALUE`; quotes around the value are taken off. The value is never shown in an error: it may be a secret."""
+    """`NAME=VALUE`; quotes around the value are taken off. Nothing of it is shown in an error: it may be a secret."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        raise Invalid(f"{where}: {name.strip()[:20]!r} has no value; write NAME=VALUE")
+        raise Invalid(f"{where}: this is no NAME=VALUE; write the name, an equals sign and the value")
     value = value.strip()
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         value = value[1:-1]

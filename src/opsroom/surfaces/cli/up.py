@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from opsroom.kernel.errors import Invalid, NotFound
+
 if TYPE_CHECKING:
     from opsroom.surfaces.cli.demo.server import Server
 
@@ -35,6 +37,7 @@ def _own(repo: str, port: int, folder: Path) -> None:
     from opsroom.surfaces.cli.demo.client import Api
     from opsroom.surfaces.cli.demo.server import Server
 
+    _check_repository(repo)
     path = Path(repo).expanduser()
     server = Server(folder=folder, port=port, repo=str(path.absolute()) if path.exists() else repo, example=False)
     server.start()
@@ -45,6 +48,20 @@ def _own(repo: str, port: int, folder: Path) -> None:
         _stay(server)
     finally:
         server.end()
+
+
+def _check_repository(repo: str) -> None:
+    """NotFound, Invalid: a path where no Git repository is. A URL is tried by the server, which says what came of it."""
+    from opsroom.kernel.git import git_directory, local_path
+
+    path = local_path(str(Path(repo).expanduser()))
+    if path is None or git_directory(path) is not None:
+        return
+    if not path.exists():
+        raise NotFound(
+            f"--repo {repo}: there is no such folder; `opsroom init {repo}` writes an ops repo to start from"
+        )
+    raise Invalid(f"--repo {repo}: this is no Git repository; run `git init` there, and commit what it holds")
 
 
 def _example(port: int, folder: Path) -> None:

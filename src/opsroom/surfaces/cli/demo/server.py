@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -49,6 +50,15 @@ class Server:
         return (self.keys / "admin-token").read_text().strip()
 
     def start(self) -> None:
+        """Unavailable: something else listens on the port; whoever waited for this server would speak with that."""
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", self.port))
+            except OSError as error:
+                raise Unavailable(
+                    f"port {self.port} of 127.0.0.1: {error.strerror}; stop what listens there, or choose another by --port"
+                ) from None
         self.serving = self._spawn("server.log", "serve", "--repo", self.repo)
 
     def wait(self) -> float:
