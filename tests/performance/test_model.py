@@ -61,7 +61,9 @@ def test_verdicts_say_by_which_figure() -> None:
 def test_what_says_nothing_of_the_service_is_not_measured() -> None:
     limits = Thresholds(p95=0.01)
     assert judge(Counts(), limits, None)[0] == "not measured"
-    assert judge(counts(*[0.1] * 100, late=2), limits, None)[0] == "not measured"
+    assert judge(counts(*[0.1] * 100, late=4), limits, None)[0] == "not measured"
+    assert judge(counts(*[0.1] * 1000, late=11), limits, None)[0] == "not measured"
+    assert judge(counts(*[0.1] * 80, late=3), limits, None)[0] != "not measured", "one hiccup of the machine"
     assert judge(counts(0.1), limits, None, disturbed="another deployment took over") == (
         "not measured",
         ("another deployment took over",),
