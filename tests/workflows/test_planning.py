@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsroom.kernel.errors import Invalid, Problems
@@ -177,6 +177,7 @@ def test_bad_dispatch_inputs_are_told_together() -> None:
         dispatch_inputs(read(f"on: push\n{JOB}"), {})
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["version", "level", "dry", "count", "x"]), st.text() | st.booleans() | st.floats() | st.none()

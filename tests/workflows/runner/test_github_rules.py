@@ -216,3 +216,32 @@ def test_what_a_killed_run_left_in_memory_goes_with_the_next_run(
     running.wait()
     assert opsroom(f"{JOB}      - run: echo\n", "--unsandboxed").returncode == 0
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "expression", "value"),
+    [
+        (
+            "pull_request",
+            {"pull_request": {"base": {"ref": "main"}, "head": {"ref": "fix"}}},
+            "github.base_ref",
+            "main",
+        ),
+        ("pull_request", {"pull_request": {"base": {"ref": "main"}, "head": {"ref": "fix"}}}, "github.head_ref", "fix"),
+        ("repository_dispatch", {"action": "a.b", "client_payload": {"x": 1}}, "github.event.client_payload.x", "1"),
+        ("repository_dispatch", {"action": "a.b", "client_payload": {"x": 1}}, "github.event.action", "a.b"),
+        ("repository_dispatch", {"x": 1}, "github.event.client_payload.x", "1"),
+        ("schedule", {}, "github.event.schedule", "5 4 * * sun"),
+        ("push", {}, "vars.REGION", "eu"),
+    ],
+)
+def test_what_an_event_brings(
+    opsroom: Opsroom, tmp_path: Path, event: str, payload: dict[str, Any], expression: str, value: str
+) -> None:
+    (tmp_path / "payload.json").write_text(json.dumps(payload))
+    done = opsroom(
+        "on: {push: , pull_request: , repository_dispatch: , schedule: [{cron: '5 4 * * sun'}]}\n"
+        f"jobs:\n  a: {{runs-on: x, steps: [{{run: 'echo is=${{{{ {expression} }}}}'}}]}}\n",
+        *("--unsandboxed", "--event", event, "--event-payload", str(tmp_path / "payload.json"), "--var", "REGION=eu"),
+    )
+    assert f"is={value}\n" in done.stdout, done.stdout + done.stderr

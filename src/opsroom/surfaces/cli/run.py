@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,9 @@ _STATUS = {"success": 0, "skipped": 0, "failure": 1, "cancelled": 130}
 )
 @click.option(
     "--input", "inputs", metavar="NAME=VALUE", multiple=True, help="Input of a workflow_dispatch; may be repeated."
+)
+@click.option(
+    "--var", "variables", metavar="NAME=VALUE", multiple=True, help="Variable for the vars context; may be repeated."
 )
 @click.option("--secret-file", metavar="FILE", default="", help="Secrets: NAME=VALUE lines, or a JSON object.")
 @click.option("--network", metavar="HOST", multiple=True, help="Host the sandboxed jobs may reach; may be repeated.")
@@ -186,12 +190,27 @@ def _event(copy: WorkingCopy, workflow: Workflow, given: dict[str, Any]) -> Trig
         ref=copy.branch,
         commit=copy.commit,
         type=str(payload.get("action", "")),
+        **_of_the_event(name, payload, workflow),
         inputs=dispatch_inputs(workflow, inputs) if name == "workflow_dispatch" else {},
-        payload=payload,
         actor="local",
         repository=copy.repository,
         default_branch=copy.branch.removeprefix("refs/heads/") or "main",
     )
+
+
+def _of_the_event(name: str, payload: Mapping[str, Any], workflow: Workflow) -> dict[str, Any]:
+    """What the kind of event says beside: branches of a pull request, the client's payload of a dispatch, the cron of a schedule."""
+    if name in ("pull_request", "pull_request_target"):
+        request = payload.get("pull_request")
+        sides = {side: request.get(side) for side in ("base", "head")} if isinstance(request, Mapping) else {}
+        refs = {f"{side}_ref": str(one.get("ref", "")) for side, one in sides.items() if isinstance(one, Mapping)}
+        return {"payload": payload, **refs}
+    if name == "repository_dispatch" and isinstance(payload.get("client_payload"), Mapping):
+        return {"payload": payload["client_payload"]}
+    if name == "schedule" and "schedule" not in payload:
+        crons = [cron for trigger in workflow.on for cron in trigger.cron]
+        return {"payload": {"schedule": crons[0], **payload} if crons else payload}
+    return {"payload": payload}
 
 
 def _options(copy: WorkingCopy, given: dict[str, Any]) -> Options:
@@ -201,6 +220,7 @@ def _options(copy: WorkingCopy, given: dict[str, Any]) -> Options:
     return Options(
         source=Source(git=copy.git if copy.commit else "", commit=copy.commit, folder=str(copy.root)),
         secrets=_secrets(given["secret_file"]),
+        variables=dict(_pair(one, "--var") for one in given["variables"]),
         only=tuple(given["jobs"]),
         sandbox=not given["unsandboxed"],
         network=tuple(given["network"]),

@@ -36,6 +36,9 @@ BUILTIN: Mapping[str, Arity] = {
 STATUS_FUNCTIONS = frozenset({"always", "cancelled", "failure", "success"})
 """The functions that make a condition decide for itself, by lower-case name."""
 
+_SPELLED = {name.lower(): name for name in ("endsWith", "fromJSON", "hashFiles", "startsWith", "toJSON")}
+"""How names are written that are told of; case makes no difference."""
+
 _ELSEWHERE = {"hashfiles": Arity(1, MOST), "always": Arity(0, 0), "cancelled": Arity(0, 0)}
 
 
@@ -80,7 +83,7 @@ def _miscounted(count: int, arity: Arity) -> str:
 
 def _unrecognized(what: str, mention: Mention, parsed: Parsed, known: Collection[str]) -> Flaw:
     flaw = located("parsing", f"Unrecognized {what}", mention.text, mention.position, parsed.text)
-    return replace(flaw, way_out=_way_out(mention.name, sorted(known)))
+    return replace(flaw, way_out=_way_out(mention.name, sorted(_SPELLED.get(name, name) for name in known)))
 
 
 def _way_out(given: str, known: list[str]) -> str:
@@ -88,6 +91,7 @@ def _way_out(given: str, known: list[str]) -> str:
         return "no name is known here"
     from difflib import get_close_matches
 
-    near = get_close_matches(given, known, n=1, cutoff=0.6)
+    lower = {name.lower(): name for name in known}
+    near = [lower[name] for name in get_close_matches(given, lower, n=1, cutoff=0.6)]
     listed = f"known here: {', '.join(known)}" if len(known) <= 20 else ""
     return "; ".join(part for part in (f"did you mean {near[0]!r}?" if near else "", listed) if part)
