@@ -90,10 +90,10 @@ FILES = {"catalog-info.yaml": CATALOG, "opsroom/environments.yaml": ENVIRONMENTS
 class QuietTelemetry:
     """Holds nothing and says so: queries are empty, there are no logs, its health is good."""
 
-    def query(self, promql: str, at: float, *, lane: str = "pages") -> QueryResult:
+    def query(self, promql: str, at: float, *, lane: str = "pages", within: Any = ()) -> QueryResult:
         return QueryResult(kind="vector")
 
-    def query_range(self, promql: str, start: float, end: float, step: float, *, lane: str = "pages") -> QueryResult:
+    def query_range(self, promql: str, start: float, end: float, step: float, *, lane: str = "pages", within: Any = ()) -> QueryResult:  # fmt: skip
         return QueryResult(kind="matrix")
 
     def search_logs(self, query: str, start: float, end: float, *, limit: int = 100, before: str = "") -> LogPage:
@@ -102,7 +102,7 @@ class QuietTelemetry:
     def write_samples(self, batch: Sequence[Any]) -> None: ...
     def write_logs(self, records: Sequence[Any]) -> None: ...
     def write_metadata(self, items: Sequence[Any]) -> None: ...
-    def series(self, *_: Any) -> tuple[()]:
+    def series(self, *_: Any, **__: Any) -> tuple[()]:
         return ()
 
     def labels(self, *_: Any) -> tuple[()]:

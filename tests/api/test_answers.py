@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from opsroom.contracts.kernel_operations import KERNEL_OPERATIONS
 from opsroom.contracts.operations import Model, Operation, Page, Started, operation
 from opsroom.contracts.plane import Call, Plane
+from opsroom.contracts.scopes import WHOLE
 from opsroom.kernel.clock import FakeClock
 from opsroom.kernel.errors import Conflict, Place, Problem, Problems
 from opsroom.kernel.settings import Settings
@@ -41,18 +42,18 @@ class Notes:
         self.calls = 0
 
     def operations(self) -> tuple[Operation, ...]:
-        @operation("notes.list")
+        @operation("notes.list", scope=WHOLE)
         def list_(call: Call, *, prefix: str = "", after: str = "", limit: int = 2) -> Page[Note]:
             """Notes by id."""
             found = [note for id, note in sorted(self.kept.items()) if id > after and note.text.startswith(prefix)]
             return Page(items=found[:limit], next=found[limit - 1].id if len(found) > limit else "")
 
-        @operation("notes.show")
+        @operation("notes.show", scope=WHOLE)
         def show(call: Call, id: str) -> Note:
             """One note."""
             return self.kept[id]
 
-        @operation("notes.create", needs="operate")
+        @operation("notes.create", needs="operate", scope=WHOLE)
         def create(call: Call, *, id: str, text: str, at: datetime | None = None) -> Note:
             """A new note. Error: there is one."""
             self.calls += 1
@@ -61,25 +62,25 @@ class Notes:
             self.kept[id] = Note(id=id, text=text, version=1, at=at or call.plane.clock.now())
             return self.kept[id]
 
-        @operation("notes.edit", needs="operate")
+        @operation("notes.edit", needs="operate", scope=WHOLE)
         def edit(call: Call, id: str, *, text: str) -> Note:
             """Another text."""
             old = self.kept[id]
             self.kept[id] = old.model_copy(update={"text": text, "version": old.version + 1})
             return self.kept[id]
 
-        @operation("notes.print", needs="operate")
+        @operation("notes.print", needs="operate", scope=WHOLE)
         def print_(call: Call, id: str) -> Started:
             """Prints it, for long."""
             return Started(noun="runs", id="run_1")
 
-        @operation("notes.check", needs="operate")
+        @operation("notes.check", needs="operate", scope=WHOLE)
         def check(call: Call, *, texts: list[str] | None = None, password: SecretStr | None = None) -> None:
             """Finds two problems."""
             places = [Place("a.md", 3, 1), Place("a.md", 1, 2)]
             raise Problems([Problem(place, f"bad near {SECRET}", "mend it") for place in places])
 
-        @operation("notes.burn", needs="admin")
+        @operation("notes.burn", needs="admin", scope=WHOLE)
         def burn(call: Call) -> None:
             """A bug."""
             raise RuntimeError(f"on fire with {SECRET}")
@@ -344,17 +345,17 @@ def test_access_is_explained(client: TestClient) -> None:
 
 
 def test_an_operation_that_cannot_be_derived_is_found_at_start() -> None:
-    @operation("bad.two")
+    @operation("bad.two", scope=WHOLE)
     def two(call: Call, id: str, other: str) -> Note:
         """Two positional parameters."""
         raise NotImplementedError
 
-    @operation("bad.untyped")
+    @operation("bad.untyped", scope=WHOLE)
     def untyped(call: Call, *, what) -> Note:  # type: ignore[no-untyped-def]
         """No type."""
         raise NotImplementedError
 
-    @operation("bad.silent")
+    @operation("bad.silent", scope=WHOLE)
     def silent(call: Call):  # type: ignore[no-untyped-def]
         """No result."""
         raise NotImplementedError

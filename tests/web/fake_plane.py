@@ -15,6 +15,7 @@ from opsroom.contracts.kernel_operations import KERNEL_OPERATIONS
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
 from opsroom.contracts.plane import Call, Plane
+from opsroom.contracts.scopes import WHOLE
 from opsroom.kernel import actors, secrets, waivers
 from opsroom.kernel.actors import Actors
 from opsroom.kernel.blobs import Blobs
@@ -80,7 +81,7 @@ class Cancelled(Model):
     state: str
 
 
-@operation("runs.cancel", needs="operate")
+@operation("runs.cancel", needs="operate", scope=WHOLE)
 def cancel(call: Call, id: str, *, reason: str = "", hard: bool = False) -> Cancelled:
     """Cancel a run. Error: finished already."""
     if id == "r9":
@@ -91,7 +92,7 @@ def cancel(call: Call, id: str, *, reason: str = "", hard: bool = False) -> Canc
     return Cancelled(id=id, state="cancelled")
 
 
-@operation("runs.count")
+@operation("runs.count", scope=WHOLE)
 def count(call: Call) -> Cancelled:
     """Count what runs."""
     return Cancelled(id="all", state="running")

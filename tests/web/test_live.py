@@ -8,6 +8,10 @@ import json
 from opsroom.surfaces.web.live import Live
 
 
+def everything(event) -> bool:
+    return True
+
+
 def parsed(message: bytes) -> tuple[str, str, dict]:
     fields = dict(line.split(": ", 1) for line in message.decode().strip().splitlines())
     return fields["event"], fields.get("id", ""), json.loads(fields["data"])
@@ -24,7 +28,7 @@ def test_new_events_of_the_types_arrive(plane, record):
     live = Live(plane.ledger, plane.journal)
 
     async def follow():
-        stream = live.stream(("run.",), "")
+        stream = live.stream(("run.",), "", everything)
         assert (await next_of(stream))[0] == "hello"
         await asyncio.to_thread(record, "alert.fired", "alert:A")
         event = await asyncio.to_thread(record, "run.finished", "run:r1")
@@ -45,7 +49,7 @@ def test_a_stream_goes_on_where_it_was_cut(plane, record):
     live = Live(plane.ledger, plane.journal)
 
     async def follow():
-        stream = live.stream(("run.",), str(seen))
+        stream = live.stream(("run.",), str(seen), everything)
         assert (await next_of(stream))[2] == {"missed": 3}
         assert [(await next_of(stream))[2]["id"] for _ in missed] == missed
         fresh = await asyncio.to_thread(record, "run.finished", "run:new")
@@ -61,7 +65,7 @@ def test_a_strange_last_event_id_starts_from_now(plane, record):
     live = Live(plane.ledger, plane.journal)
 
     async def follow(given: str):
-        stream = live.stream((), given)
+        stream = live.stream((), given, everything)
         assert (await next_of(stream))[2] == {"missed": 0}
         await stream.aclose()
 
@@ -75,6 +79,6 @@ def test_a_stopped_stream_ends_at_once(plane):
     live.stop()
 
     async def follow():
-        return [message async for message in live.stream((), "")]
+        return [message async for message in live.stream((), "", everything)]
 
     assert asyncio.run(follow()) == []

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from opsroom.contracts.operations import Model, operation
+from opsroom.contracts.scopes import WHOLE
 from opsroom.kernel.errors import Invalid
 from opsroom.surfaces.derived import derive
 from opsroom.surfaces.web.fields import arguments_of, fields_of, fields_of_inputs
@@ -25,7 +26,7 @@ class Answer(Model):
     ok: bool
 
 
-@operation("things.make", needs="operate")
+@operation("things.make", needs="operate", scope=WHOLE)
 def make(
     call, id: str, *, level: Level, mode: Literal["a", "b"] = "a", count: int = 1, share: float | None = None,
     at: datetime | None = None, names: list[str] | None = None, secret: SecretStr | None = None, hard: bool = False,

@@ -78,7 +78,7 @@ def _extra(plane: Plane, declared: ProgramRoute) -> ExtraRoute:
         return Response(reply.body, status_code=reply.status, media_type=reply.media_type)
 
     route = Route(declared.path, answer, methods=list(declared.methods))
-    return ExtraRoute(route=route, kind=declared.kind, needs=declared.needs)
+    return ExtraRoute(route=route, kind=declared.kind, needs=declared.needs, sifts=bool(declared.sifts))
 
 
 def _identify(plane: Plane, request: Request) -> Actor | None:

@@ -61,12 +61,14 @@ class ProgramReply:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramRoute:
     """A path beside /api/v1 that programs know from another product, such as "/prometheus/api/v1/query". `needs` as of operations;
-    errors are its own to shape: a UserError that leaves `answer` becomes a problem document."""
+    errors are its own to shape: a UserError that leaves `answer` becomes a problem document. `sifts` says how it leaves out what the
+    actor may not read; "" : it is for who holds the role for every team and environment."""
 
     path: str
     methods: tuple[str, ...]
     answer: Callable[[ProgramRequest], ProgramReply]
     kind: str
+    sifts: str = ""
     needs: Needs = "read"
 
 

@@ -1,6 +1,6 @@
 """Operations: one function per verb, from whose signature CLI and API are derived.
 
-    @operation("incidents.acknowledge", needs="operate")
+    @operation("incidents.acknowledge", needs="operate", scope=of_incident)
     def acknowledge(call: Call, id: str, *, note: str = "") -> Incident:
         '''Say that someone is on it. Error: not found; already resolved.'''
 
@@ -15,20 +15,21 @@ model has a field `version` is answered with it as ETag, and a write with `{id}`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from opsroom.contracts import scopes
+
 if TYPE_CHECKING:
     from opsroom.contracts.plane import Call
-    from opsroom.kernel.actors import Resource
 
 Needs = Literal["read", "operate", "approve", "admin"]
 T = TypeVar("T")
-Scope = Callable[["Call", Mapping[str, Any]], "Resource"]
-"""What an operation acts upon, from its arguments by name: asked before it runs, to decide whether the actor may."""
 
 
 class Model(BaseModel):
@@ -57,15 +58,15 @@ class Started(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A verb as declared. `reads`: it changes nothing. `local`: why it is on no other surface ("" : it is on all). `scope` None:
-    the surfaces take team and environment from the parameters of these names, and the team of a `service` from its owner."""
+    """A verb as declared. `reads`: it changes nothing. `local`: why it is on no other surface ("" : it is on all). `scope` says who
+    may use it on what, by the rules of `contracts/scopes.py`."""
 
     name: str
     function: Callable[..., Any]
     needs: Needs
     reads: bool
     local: str = ""
-    scope: Scope | None = None
+    scope: scopes.Scope
 
     @property
     def noun(self) -> str:
@@ -82,17 +83,35 @@ class Operation:
 
 
 def operation(
-    name: str, *, needs: Needs = "read", local: str = "", scope: Scope | None = None
+    name: str, *, scope: scopes.Scope, needs: Needs = "read", local: str = ""
 ) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Marks a function as a verb; `needs="read"` means it changes nothing. The function stays callable as it is."""
+    """Marks a function as a verb; `needs="read"` means it changes nothing, and then the function itself, whoever calls it, gives the
+    actor only what they may read. Writes are allowed by the surface that is asked, before it calls."""
 
     def mark(function: Callable[..., T]) -> Callable[..., T]:
-        function.operation = Operation(  # type: ignore[attr-defined]
-            name=name, function=function, needs=needs, reads=needs == "read", local=local, scope=scope
+        callee = _guarded(function) if needs == "read" else function
+        callee.operation = Operation(  # type: ignore[attr-defined]
+            name=name, function=callee, needs=needs, reads=needs == "read", local=local, scope=scope
         )
-        return function
+        return callee
 
     return mark
+
+
+def _guarded(function: Callable[..., T]) -> Callable[..., T]:
+    """The function, held to the scope of the operation it becomes."""
+    named = [
+        name for name, one in inspect.signature(function).parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD
+    ]
+
+    @functools.wraps(function)
+    def read(call: Call, *positional: Any, **arguments: Any) -> T:
+        declared: Operation = read.operation  # type: ignore[attr-defined]
+        scopes.require(call, declared, dict(zip(named[1:], positional, strict=False)) | arguments)
+        result: T = scopes.sift(call, declared, function(call, *positional, **arguments))
+        return result
+
+    return read
 
 
 def operations_of(*modules: object) -> tuple[Operation, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opsroom.contracts.facts import Answer, Question
+from opsroom.contracts.sight import Sight
 
 if TYPE_CHECKING:
     from opsroom.contracts.area import Area
@@ -75,3 +77,17 @@ class Call:
 
     def ask(self, question: Question[T]) -> Answer[T]:
         return self.plane.ask(question)
+
+    @cached_property
+    def sight(self) -> Sight:
+        """What the actor may read: roles are looked up once for one use of the plane."""
+        return Sight(self)
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """Metrics and logs as the actor may read them: those of the services and environments that their roles cover."""
+        if self.sight.everything:
+            return self.plane.telemetry
+        from opsroom.telemetry.within import Within
+
+        return Within(self.plane.telemetry, self.sight.places())

@@ -33,6 +33,7 @@ from opsroom.telemetry.port import (
     Written,
     metric_name,
 )
+from opsroom.telemetry.promql.matchers import Alternatives
 from opsroom.telemetry.registry import Refused, Registry
 from opsroom.telemetry.spool import Spool
 from opsroom.telemetry.supervisor import Supervisor, resident_bytes
@@ -127,15 +128,22 @@ class EmbeddedTelemetry:
                     self._told.clear()
                 self._told.update({item.metric: (item, now) for item in fresh})
 
-    def query(self, promql: str, at: float, *, lane: Lane = "pages") -> QueryResult:
-        return _decoded(*self._ask({"op": "query", "lane": lane, "query": promql, "at": at}))
+    def query(self, promql: str, at: float, *, lane: Lane = "pages", within: Alternatives = ()) -> QueryResult:
+        return _decoded(*self._ask({"op": "query", "lane": lane, "query": promql, "at": at, "within": _plain(within)}))
 
-    def query_range(self, promql: str, start: float, end: float, step: float, *, lane: Lane = "pages") -> QueryResult:
-        asked = {"op": "query_range", "lane": lane, "query": promql, "start": start, "end": end, "step": step}
-        return _decoded(*self._ask(asked))
+    def query_range(
+        self, promql: str, start: float, end: float, step: float, *, lane: Lane = "pages", within: Alternatives = ()
+    ) -> QueryResult:
+        span = {"start": start, "end": end, "step": step}
+        return _decoded(
+            *self._ask({"op": "query_range", "lane": lane, "query": promql, **span, "within": _plain(within)})
+        )
 
-    def series(self, matchers: Sequence[str], start: float, end: float) -> tuple[Labels, ...]:
-        answer, _ = self._ask({"op": "series", "matchers": list(matchers), "start": start, "end": end})
+    def series(
+        self, matchers: Sequence[str], start: float, end: float, *, within: Alternatives = ()
+    ) -> tuple[Labels, ...]:
+        asked = {"op": "series", "matchers": list(matchers), "start": start, "end": end, "within": _plain(within)}
+        answer, _ = self._ask(asked)
         return tuple(_labels(one) for one in answer["series"])
 
     def labels(self, matchers: Sequence[str], start: float, end: float) -> tuple[str, ...]:
@@ -256,6 +264,11 @@ def _moment(time: float, oldest: float, now: int) -> int:
 
 def _labels(pairs: list[list[str]]) -> Labels:
     return tuple((name, value) for name, value in pairs)
+
+
+def _plain(within: Alternatives) -> list[list[tuple[str, str, str]]]:
+    """Matchers as they cross the wire."""
+    return [[(one.name, one.op, one.value) for one in group] for group in within]
 
 
 def _decoded(header: dict[str, Any], body: bytearray) -> QueryResult:

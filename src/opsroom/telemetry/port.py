@@ -10,7 +10,10 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from opsroom.telemetry.promql.matchers import Alternatives
 
 Labels = tuple[tuple[str, str], ...]
 Lane = Literal["pages", "rules"]
@@ -163,18 +166,21 @@ class Telemetry(Protocol):
     """Any store of metrics and logs. Errors are UserErrors: Invalid (what was asked), TooLarge (a limit), Unavailable.
 
     What was acknowledged before a question is seen by its answer, unless the store says that it lags.
-    `matchers` are PromQL series selectors, any of which may match; an empty sequence matches all.
+    `matchers` are PromQL series selectors, any of which may match; an empty sequence matches all. `within` holds every
+    selection of a question to the series that match any of its groups of matchers; empty: no series is left out.
     """
 
     def write_samples(self, batch: Sequence[Sample]) -> Written: ...
     def write_logs(self, records: Sequence[LogRecord]) -> Written: ...
     def write_metadata(self, items: Sequence[Metadata]) -> None: ...
 
-    def query(self, promql: str, at: float, *, lane: Lane = "pages") -> QueryResult: ...
+    def query(self, promql: str, at: float, *, lane: Lane = "pages", within: Alternatives = ()) -> QueryResult: ...
     def query_range(
-        self, promql: str, start: float, end: float, step: float, *, lane: Lane = "pages"
+        self, promql: str, start: float, end: float, step: float, *, lane: Lane = "pages", within: Alternatives = ()
     ) -> QueryResult: ...
-    def series(self, matchers: Sequence[str], start: float, end: float) -> tuple[Labels, ...]: ...
+    def series(
+        self, matchers: Sequence[str], start: float, end: float, *, within: Alternatives = ()
+    ) -> tuple[Labels, ...]: ...
     def labels(self, matchers: Sequence[str], start: float, end: float) -> tuple[str, ...]: ...
     def label_values(self, name: str, matchers: Sequence[str], start: float, end: float) -> tuple[str, ...]: ...
     def metadata(self, metric: str = "") -> tuple[Metadata, ...]: ...

@@ -13,7 +13,7 @@ from typing import Any
 
 from opsroom.kernel.errors import Invalid, NotFound, TooLarge, Unavailable, UserError
 
-VERSION = 1
+VERSION = 2
 MAX_HEADER = 64_000_000
 MAX_BODY = 1_000_000_000
 

@@ -24,7 +24,11 @@ def show_teams(asked: PageRequest) -> View:
 def show_dora(asked: PageRequest) -> View:
     """The four keys of every service over the scope's time."""
     scope, plane = asked.scope, asked.call.plane
-    names = [one.name for one in plane.catalogs.current().all("Component") if scope.service in ("", one.name)]
+    names = [
+        one.name
+        for one in plane.catalogs.current().all("Component")
+        if scope.service in ("", one.name) and asked.call.sight.sees(service=one.name)
+    ]
     rows = [{"service": name, "figures": measure(plane, name, scope.since, scope.until)} for name in names]
     return View(
         template="collaboration/dora.html", values={"rows": rows, "definitions": DEFINITIONS}, title="DORA",
@@ -35,6 +39,8 @@ def show_dora(asked: PageRequest) -> View:
 def of_service(asked: PageRequest) -> View | None:
     """DORA's keys of one service over the scope's time."""
     name = asked.params["service"]
+    if not asked.call.sight.sees(service=name):
+        return None
     keys = measure(asked.call.plane, name, asked.scope.since, asked.scope.until)
     return View(template="collaboration/part_dora.html", values={"keys": keys, "definitions": DEFINITIONS})
 

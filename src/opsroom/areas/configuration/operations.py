@@ -22,6 +22,7 @@ from opsroom.areas.configuration.views import (
 from opsroom.areas.configuration.wanted import target_of, targets
 from opsroom.contracts.operations import Page, operation
 from opsroom.contracts.scopes import Seen
+from opsroom.contracts.sight import Sight
 from opsroom.kernel.actors import Resource
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ def _of_host(call: Call, given: Mapping[str, Any]) -> Resource:
     return Resource(
         kind="host", id=given["target"], team=labels.get("team", ""), environment=labels.get("environment", "")
     )
+
+
+def shows_host(sight: Sight, thing: PlanView | DriftView | ObjectView) -> bool:
+    """What is on a host belongs to the team and environment of the host's labels."""
+    host = sight.plane.catalogs.current().find("Host", thing.target)
+    labels = host.metadata.labels if host else {}
+    return sight.sees(team=labels.get("team", ""), environment=labels.get("environment", ""))
 
 
 def _of_plan(call: Call, given: Mapping[str, Any]) -> Resource:

@@ -11,7 +11,7 @@ from opsroom.areas.configuration import store as rows
 from opsroom.areas.configuration.applying import freeze_of
 from opsroom.areas.configuration.drift import Status, accepted, statuses
 from opsroom.areas.configuration.model import OPEN, Target
-from opsroom.areas.configuration.operations import list_drift, show_plan
+from opsroom.areas.configuration.operations import list_drift, show_plan, shows_host
 from opsroom.areas.configuration.planning import fields_of
 from opsroom.areas.configuration.views import ChangeView, FieldView, PlanView, plan_view
 from opsroom.areas.configuration.wanted import targets
@@ -68,6 +68,7 @@ def show_configuration(asked: PageRequest) -> View:
     found = [_card(plane, target) for target in targets(plane) if _in_scope(asked, target)]
     with plane.store.read() as tx:
         past = [plan_view(one) for one in rows.find_plans(tx, states=("applied", "superseded", "stopped"), limit=20)]
+    past = asked.call.sight.only(past, shows_host)
     until = stamp(plane.clock.now() + timedelta(days=ACCEPTED_DAYS))
     place = found[0].target.place if found else None
     return View(
@@ -103,6 +104,7 @@ def waiting_part(asked: PageRequest) -> View | None:
     """Plans that nobody has applied."""
     with asked.call.plane.store.read() as tx:
         found = [plan_view(one) for one in rows.find_plans(tx, states=OPEN, limit=10)]
+    found = asked.call.sight.only(found, shows_host)
     return View(template="configuration/waiting.html", values={"plans": found}) if found else None
 
 
@@ -164,11 +166,10 @@ def _note(item: FieldView) -> str:
 
 
 def _in_scope(asked: PageRequest, target: Target) -> bool:
-    scope = asked.scope
-    return scope.environment in ("", target.labels.get("environment", "")) and scope.team in (
-        "",
-        target.labels.get("team", ""),
-    )
+    """Whether a host is in the scope of the page, and may be read."""
+    scope, team, environment = asked.scope, target.labels.get("team", ""), target.labels.get("environment", "")
+    inside = scope.environment in ("", environment) and scope.team in ("", team)
+    return inside and asked.call.sight.sees(team=team, environment=environment)
 
 
 PAGES = (

@@ -11,6 +11,8 @@ from opsroom.areas.cost.pricing import period_start
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.scopes import SEEN, Seen, Shared, Sifted
+from opsroom.contracts.sight import Sight
+from opsroom.kernel.store import Tx
 
 
 class RunCostView(Model):
@@ -75,6 +77,18 @@ class PriceView(Model):
     run_micros: int
 
 
+def services_seen(call: Call, tx: Tx) -> list[str] | None:
+    """The services whose runs the actor may read; None: all, and the runs of no service too."""
+    if call.sight.everything:
+        return None
+    return [name for name in rows.sums(tx, "service") if call.sight.sees(service=name)]
+
+
+def _shows(sight: Sight, budget: BudgetView) -> bool:
+    """A budget is for those who may read all that is paid from it."""
+    return all(sight.sees(service=service) for service in budget.services or [""])
+
+
 @operation("costs.list", scope=SEEN)
 def list_costs(call: Call, *, service: str = "", after: str = "", limit: int = 50) -> Page[RunCostView]:
     """What each run cost, newest first."""
@@ -88,11 +102,12 @@ def list_costs(call: Call, *, service: str = "", after: str = "", limit: int = 5
 def summarise_costs(call: Call, *, since: datetime | None = None, until: datetime | None = None) -> CostSummary:
     """The cost of all runs by service and by workflow; the parts sum to the whole exactly."""
     with call.plane.store.read() as tx:
-        currencies = sorted(rows.sums(tx, "currency", since=since, until=until))
+        among = services_seen(call, tx)
+        currencies = sorted(rows.sums(tx, "currency", among=among, since=since, until=until))
         currency = currencies[0] if currencies else ""
-        runs, micros = rows.total(tx, currency, since=since, until=until)
-        services = rows.sums(tx, "service", currency=currency, since=since, until=until)
-        workflows = rows.sums(tx, "workflow", currency=currency, since=since, until=until)
+        runs, micros = rows.total(tx, currency, among=among, since=since, until=until)
+        services = rows.sums(tx, "service", currency=currency, among=among, since=since, until=until)
+        workflows = rows.sums(tx, "workflow", currency=currency, among=among, since=since, until=until)
     others = f"runs priced in {', '.join(currencies[1:])} are not in these sums" if len(currencies) > 1 else ""
     return CostSummary(
         runs=runs, currency=currency, sum_micros=micros, sum_of_parts_micros=sum(services.values()), since=since,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opsroom.areas.cost import store as rows
-from opsroom.areas.cost.operations import list_budgets, list_costs, summarise_costs
+from opsroom.areas.cost.operations import list_budgets, list_costs, services_seen, summarise_costs
 from opsroom.contracts.facts import RunCost, ServiceCost
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
 
@@ -14,7 +14,14 @@ def show_costs(asked: PageRequest) -> View:
     length = scope.until - scope.since
     now = summarise_costs(call, since=scope.since, until=scope.until)
     with call.plane.store.read() as tx:
-        earlier = rows.sums(tx, "service", currency=now.currency, since=scope.since - length, until=scope.since)
+        earlier = rows.sums(
+            tx,
+            "service",
+            currency=now.currency,
+            among=services_seen(call, tx),
+            since=scope.since - length,
+            until=scope.since,
+        )
     services = [
         {"name": part.name, "micros": part.micros, "change": _growth(earlier.get(part.name, 0), part.micros)}
         for part in now.services
@@ -36,6 +43,8 @@ def of_run(asked: PageRequest) -> View | None:
 
 def of_service(asked: PageRequest) -> View | None:
     """What the service's runs cost, as a cell of the table of services."""
+    if not asked.call.sight.sees(service=asked.params["service"]):
+        return None
     answer = asked.call.ask(ServiceCost(asked.params["service"]))
     return View(template="cost/cell.html", values={"answer": answer}) if answer.value else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -63,21 +64,24 @@ def find(tx: Tx, *, service: str = "", after: str = "", limit: int = 100) -> lis
     return [RunCostRow(**row) for row in tx.rows(query)]
 
 
-def total(tx: Tx, currency: str, *, since: datetime | None = None, until: datetime | None = None) -> tuple[int, int]:
-    """How many runs finished in the time, and their sum in micro-units."""
+def total(
+    tx: Tx, currency: str, *, among: Sequence[str] | None = None, since: datetime | None = None, until: datetime | None = None
+) -> tuple[int, int]:  # fmt: skip
+    """How many runs finished in the time, and their sum in micro-units; `among`: of these services alone."""
     row = tx.row(
         sa.select(sa.func.count().label("runs"), sa.func.sum(COSTS.c.micros).label("micros")).where(
-            COSTS.c.currency == currency, *_within(since, until)
+            COSTS.c.currency == currency, *_within(since, until, among)
         )
     )
     return (int(row["runs"]), int(row["micros"] or 0)) if row else (0, 0)
 
 
 def sums(
-    tx: Tx, column: str, *, currency: str = "", service: str = "", since: datetime | None = None, until: datetime | None = None
+    tx: Tx, column: str, *, currency: str = "", service: str = "", among: Sequence[str] | None = None,
+    since: datetime | None = None, until: datetime | None = None,
 ) -> dict[str, int]:  # fmt: skip
-    """Micro-units by service, workflow, … or currency, largest first; what has none stands under ""."""
-    where = [*_within(since, until)]
+    """Micro-units by service, workflow, … or currency, largest first; what has none stands under "". `among`: of these services alone."""
+    where = [*_within(since, until, among)]
     if currency:
         where.append(COSTS.c.currency == currency)
     if service:
@@ -87,5 +91,8 @@ def sums(
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _within(since: datetime | None, until: datetime | None) -> list[sa.ColumnElement[bool]]:
-    return [*([COSTS.c.finished >= since] if since else []), *([COSTS.c.finished < until] if until else [])]
+def _within(
+    since: datetime | None, until: datetime | None, among: Sequence[str] | None = None
+) -> list[sa.ColumnElement[bool]]:
+    time = [*([COSTS.c.finished >= since] if since else []), *([COSTS.c.finished < until] if until else [])]
+    return time if among is None else [*time, COSTS.c.service.in_(among)]

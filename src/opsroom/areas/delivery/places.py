@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opsroom.contracts.facts import OwnerOf
 from opsroom.kernel.actors import Resource
 
 if TYPE_CHECKING:
@@ -13,5 +12,4 @@ if TYPE_CHECKING:
 
 def place_of(call: Call, kind: str, service: str, environment: str = "", *, id: str = "") -> Resource:
     """The resource with the team that owns the service ("" : nobody is known to)."""
-    team = (call.ask(OwnerOf(service)).value or "") if service else ""
-    return Resource(kind=kind, id=id, team=team.removeprefix("group:"), environment=environment)
+    return Resource(kind=kind, id=id, team=call.sight.owner(service) if service else "", environment=environment)

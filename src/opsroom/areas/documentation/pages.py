@@ -6,7 +6,13 @@ import posixpath
 import re
 
 from opsroom.areas.documentation import store as rows
-from opsroom.areas.documentation.operations import list_documents, list_links, read_document, search_documents
+from opsroom.areas.documentation.operations import (
+    list_documents,
+    list_links,
+    read_document,
+    search_documents,
+    shows_document,
+)
 from opsroom.areas.documentation.rendering import render, render_source
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
 from opsroom.kernel.errors import NotFound, Place
@@ -76,7 +82,7 @@ def of_incident(asked: PageRequest) -> View | None:
     path = str(opened[0].data.get("runbook") or "") if opened else ""
     with asked.call.plane.store.read() as tx:
         row = rows.page(tx, path) if path else None
-    if row is None:
+    if row is None or not asked.call.sight.only([rows.as_page(row)], shows_document):
         return None
     text, _ = render(row["markdown"], path)
     return View(template="documentation/part_text.html", values={"html": text, "path": path})
@@ -95,5 +101,5 @@ PAGES = (
 PARTS = (
     Part(where="service", title="Documents", order=95, render=of_service),
     Part(where="search", title="Documents", order=20, render=found),
-    Part(where="incident", title="Runbook", order=40, render=of_incident),
+    Part(where="incident", title="What the runbook says", order=40, render=of_incident),
 )

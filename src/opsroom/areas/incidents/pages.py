@@ -9,8 +9,8 @@ from opsroom.areas.incidents import runbook
 from opsroom.areas.incidents import store as rows
 from opsroom.areas.incidents.model import Incident
 from opsroom.areas.incidents.on_call import schedules
-from opsroom.areas.incidents.operations.follow_up import show_postmortem
-from opsroom.areas.incidents.operations.incidents import find_incident, incident_resource
+from opsroom.areas.incidents.operations.follow_up import show_postmortem, shows_item
+from opsroom.areas.incidents.operations.incidents import find_incident
 from opsroom.areas.incidents.operations.on_call import show_on_call
 from opsroom.areas.incidents.readings import measured
 from opsroom.areas.incidents.timeline import timeline
@@ -37,7 +37,8 @@ def list_page(asked: PageRequest) -> View:
             ),
         ]  # fmt: skip
         items = rows.items(tx, state="open", limit=50)
-    seen = [one for one in found if _sees(asked, one) and scope.team in ("", one.team)]
+    items = asked.call.sight.only(items, shows_item)
+    seen = [one for one in found if asked.call.sight.shows(one) and scope.team in ("", one.team)]
     values = {
         "unresolved": [one for one in seen if one.state != "resolved"],
         "resolved": [one for one in seen if one.state == "resolved"],
@@ -53,14 +54,14 @@ def incident_page(asked: PageRequest) -> View:
     """One incident: its head, suspects with their reasons, timeline, runbook, people called, postmortem."""
     plane = asked.call.plane
     incident = find_incident(plane, asked.params["id"])
-    plane.actors.require(asked.call.actor, "read", incident_resource(incident))
+    asked.call.sight.require(incident)
     with plane.store.read() as tx:
         alerts, pages = rows.alerts(tx, incident.id), rows.pages(tx, incident=incident.id)
         items = rows.items(tx, incident=incident.id)
     path, told = incident.runbook.get("path", ""), show_postmortem(asked.call, incident.id)
     values: dict[str, Any] = {
         "incident": incident, "alerts": alerts, "pages": list(reversed(pages)), "items": items,
-        "events": timeline(plane, incident, alerts), "runs": runbook.runs_of(plane, incident),
+        "events": asked.call.sight.only(timeline(plane, incident, alerts)), "runs": runbook.runs_of(plane, incident),
         "postmortem": told, "draft": _html(told.markdown),
         "queries": _queries(alerts), "weights": WEIGHTS, "suspect_events": {str(one["event"]) for one in incident.suspects},
         "lasts": ((incident.resolved or plane.clock.now()) - incident.onset) / timedelta(seconds=1),
@@ -88,7 +89,7 @@ def on_call_page(asked: PageRequest) -> View:
 
 def wrong_part(asked: PageRequest) -> View | None:
     """Open incidents, for the strip of what is wrong now."""
-    found = [one for one in _unresolved(asked) if _sees(asked, one)]
+    found = [one for one in _unresolved(asked) if asked.call.sight.shows(one)]
     return View(template="incidents/wrong.html", values={"incidents": found}) if found else None
 
 
@@ -96,7 +97,8 @@ def waiting_part(asked: PageRequest) -> View | None:
     """Incidents that nobody is on, and open action items."""
     with asked.call.plane.store.read() as tx:
         items = rows.items(tx, state="open", limit=20)
-    found = [one for one in _unresolved(asked) if one.state == "open" and _sees(asked, one)]
+    items = asked.call.sight.only(items, shows_item)
+    found = [one for one in _unresolved(asked) if one.state == "open" and asked.call.sight.shows(one)]
     return (
         View(template="incidents/waiting.html", values={"incidents": found, "items": items}) if found or items else None
     )
@@ -108,7 +110,7 @@ def service_part(asked: PageRequest) -> View | None:
     with plane.store.read() as tx:
         found = rows.find(tx, service=service, environment=asked.scope.environment, limit=8)
     duty = asked.call.ask(OnCall(service))
-    seen = [one for one in found if _sees(asked, one)]
+    seen = [one for one in found if asked.call.sight.shows(one)]
     return View(template="incidents/service.html", values={"incidents": seen, "duty": duty})
 
 
@@ -136,10 +138,6 @@ def _unresolved(asked: PageRequest) -> list[Incident]:
         return rows.find(
             tx, states=rows.UNRESOLVED, service=scope.service, environment=scope.environment, owner=scope.team, limit=50
         )
-
-
-def _sees(asked: PageRequest, incident: Incident) -> bool:
-    return asked.call.plane.actors.may(asked.call.actor, "read", incident_resource(incident)).allowed
 
 
 def _schedule_place(asked: PageRequest) -> Place | None:

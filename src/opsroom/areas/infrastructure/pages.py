@@ -30,6 +30,8 @@ def show_infrastructure(asked: PageRequest) -> View:
 def wrong_part(asked: PageRequest) -> View | None:
     """Tools that are missing or fail, jobs that cannot be sandboxed, disks that are full, and what is over."""
     call = asked.call
+    if not call.sight.everything:  # the machine is every team's
+        return None
     tools = [one for one in list_tools(call) if one.state in ("missing", "failed")]
     full = [disk for disk in machine_of(call.plane).disks if disk.free_bytes < disk.total_bytes // 20]
     over = [one for one in _ended(asked) if one.kind == "certificate"]
@@ -40,6 +42,8 @@ def wrong_part(asked: PageRequest) -> View | None:
 
 def waiting_part(asked: PageRequest) -> View | None:
     """What ends within a week."""
+    if not asked.call.sight.everything:
+        return None
     now = asked.call.plane.clock.now()
     found = [
         one for one in endings(asked.call.plane) if one.expires and now < one.expires <= now + WEEK and _matters(one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar
 
@@ -15,6 +16,8 @@ from opsroom.contracts.facts import WhatRuns
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.scopes import NAMED, SEEN, Seen
+from opsroom.contracts.sight import Sight
+from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Invalid, NotFound
 
 WINDOWS_LIMIT = 600
@@ -130,6 +133,16 @@ def show_load_test(call: Call, id: str) -> LoadTestView:
     return _view(_get(call, id))
 
 
+def _shows_both(sight: Sight, compared: Comparison) -> bool:
+    return sight.shows(compared.before) and sight.shows(compared.after)
+
+
+def _of_test(call: Call, given: Mapping[str, Any]) -> Resource:
+    spec = spec_of(call.plane, str(given["id"]))
+    where = str(given.get("environment") or spec.environment)
+    return Resource(kind="loadtest", id=str(given["id"]), team=call.sight.owner(spec.service), environment=where)
+
+
 @operation("loadtests.compare", scope=Seen(_shows_both))
 def compare_load_tests(call: Call, id: str, *, before: str = "") -> Comparison:
     """This load test beside an earlier one; by default the last of the same test and environment before it."""
@@ -137,7 +150,7 @@ def compare_load_tests(call: Call, id: str, *, before: str = "") -> Comparison:
     earlier = _get(call, before) if before else _last_before(call, after)
     change = {name: _change(earlier.counts.latency(q), after.counts.latency(q)) for name, q in PERCENTILES.items()}
     small = min(earlier.counts.requests, after.counts.requests)
-    note = f"p99 rests on about {small // 100} requests" if small < 10_000 else ""
+    note = f"p99 rests on the slowest {max(1, small // 100):,} of {small:,} requests" if small < 10_000 else ""
     return Comparison(before=_view(earlier), after=_view(after), change=change, note=note)
 
 

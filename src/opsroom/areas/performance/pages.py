@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opsroom.areas.performance import store as rows
+from opsroom.areas.performance.buckets import BOUNDS
 from opsroom.areas.performance.model import Result
 from opsroom.areas.performance.operations import compare_load_tests, show_load_test
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
@@ -16,10 +17,13 @@ def show_all(asked: PageRequest) -> View:
     """Every load test of the ops repo with its last verdict and the trend of its p95, then the runs."""
     with asked.call.plane.store.read() as tx:
         results = rows.find_results(tx, service=asked.scope.service, environment=asked.scope.environment, limit=100)
+    results, sight = asked.call.sight.only(results), asked.call.sight
     tests = []
     for resource in asked.call.plane.catalogs.current().all("LoadTest"):
         own = [result for result in results if result.test == resource.name][:TREND]
-        if not asked.scope.service or resource.spec.service == asked.scope.service:
+        if asked.scope.service in ("", resource.spec.service) and sight.sees(
+            service=resource.spec.service, environment=resource.spec.environment
+        ):
             tests.append(
                 {"name": resource.name, "spec": resource.spec, "last": own[0] if own else None, "trend": _trend(own)}
             )
@@ -51,6 +55,7 @@ def of_service(asked: PageRequest) -> View | None:
     """The load tests of a service, as a part of its page."""
     with asked.call.plane.store.read() as tx:
         results = rows.find_results(tx, service=asked.params["service"], limit=5)
+    results = asked.call.sight.only(results)
     return View(template="performance/part_results.html", values={"results": results}) if results else None
 
 
@@ -58,6 +63,7 @@ def of_run(asked: PageRequest) -> View | None:
     """The load tests a run carried out."""
     with asked.call.plane.store.read() as tx:
         results = rows.find_results(tx, run=asked.params["id"], limit=10)
+    results = asked.call.sight.only(results)
     return View(template="performance/part_results.html", values={"results": results}) if results else None
 
 
@@ -66,9 +72,11 @@ def _trend(results: list[Result]) -> list[float | None]:
     return [None if value is None else value * 1000 for value in values]
 
 
-def _histogram(result: Result) -> list[int]:
+def _histogram(result: Result) -> list[tuple[float, int]]:
+    """Each bucket's upper bound in seconds, with the requests that fell into it."""
     buckets = result.counts.buckets
-    return [buckets.get(number, 0) for number in range(min(buckets), max(buckets) + 1)] if buckets else []
+    between = range(min(buckets), max(buckets) + 1) if buckets else ()
+    return [(BOUNDS[number], buckets.get(number, 0)) for number in between]
 
 
 def _place(resource: object) -> Place | None:

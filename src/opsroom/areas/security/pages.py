@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from opsroom.areas.security.operations import (
 )
 from opsroom.areas.security.waiving import KIND, covers, holding, unwaived, waiver_of
 from opsroom.contracts.facts import FindingsOn, WhatRuns
+from opsroom.contracts.kernel_operations.waivers import shows_waiver
 from opsroom.contracts.pages import PageDeclaration, PageRequest, Part, View
 from opsroom.kernel.ledger import Event
 
@@ -41,7 +43,7 @@ def show_security(asked: PageRequest) -> View:
         values={
             "findings": [_row(one, since=scope.since) for one in page.items],
             "next": page.next, "counts": Counter(one.severity for one in open_now), "severities": SEVERITIES,
-            "new": sum(one.opened >= scope.since for one in open_now), "controls": list_controls(call), "scans": scans,
+            "new": sum(one.opened >= scope.since for one in open_now), "controls": list_controls(call) if call.sight.everything else [], "scans": scans,
             "unchecked": [(scan, one) for scan in _latest(scans) for one in scan.unchecked],
             "gates": list_gates(call, service=scope.service, environment=scope.environment, limit=10).items,
         },
@@ -54,8 +56,10 @@ def show_one(asked: PageRequest) -> View:
     call, id = asked.call, asked.params["id"]
     finding = show_finding(call, id)
     with call.plane.store.read() as tx:
-        scans = rows.scans_of_finding(tx, id)
+        scans = call.sight.only(rows.scans_of_finding(tx, id))
     running = call.ask(WhatRuns(finding.service)) if finding.service else None
+    if running and running.value:
+        running = replace(running, value=tuple(call.sight.only(running.value)))
     digests = {scan.digest for scan in scans if scan.digest}
     return View(
         template="security/finding.html",
@@ -73,7 +77,7 @@ def of_services(asked: PageRequest) -> View | None:
     service = asked.params["service"]
     with asked.call.plane.store.read() as tx:
         scans = rows.find_scans(tx, service=service, limit=1)
-    if not scans:
+    if not asked.call.sight.only(scans):
         return None
     found = _open(asked, service=service)
     return View(
@@ -104,7 +108,7 @@ def of_run(asked: PageRequest) -> View | None:
     with asked.call.plane.store.read() as tx:
         seen = rows.seen_in(tx, [scan.id for scan in scans])
     waivers = holding(asked.call.plane)
-    found = [_row(finding_view(one, waiver_of(waivers, one))) for one in seen]
+    found = [_row(finding_view(one, waiver_of(waivers, one))) for one in asked.call.sight.only(seen)]
     return View(template="security/part_run.html", values={"scans": scans, "gates": gates, "findings": found})
 
 
@@ -112,6 +116,8 @@ def of_deployment(asked: PageRequest) -> View | None:
     """The evidence on which a deployment was let through, and what is known of its digest now."""
     deployment = asked.params["id"]
     told = asked.call.plane.ledger.find(types=["deployment."], subjects=[f"deployment:{deployment}"], limit=1)
+    if not asked.call.sight.only(told):
+        return None
     digest, environment = (told[0].subject("digest"), told[0].subject("environment")) if told else ("", "")
     if not digest:
         return None
@@ -141,7 +147,10 @@ def wrong(asked: PageRequest) -> View | None:
 def waiting(asked: PageRequest) -> View | None:
     """Waivers of findings that end within a week."""
     limit = asked.call.plane.clock.now() + SOON
-    ending = sorted((one for one in holding(asked.call.plane) if one.expires <= limit), key=lambda one: one.expires)
+    ending = sorted(
+        (one for one in asked.call.sight.only(holding(asked.call.plane), shows_waiver) if one.expires <= limit),
+        key=lambda one: one.expires,
+    )
     return View(template="security/waiting.html", values={"waivers": ending[:10]}) if ending else None
 
 
@@ -149,7 +158,7 @@ def search(asked: PageRequest) -> View | None:
     """Findings by a word of their title, rule or place."""
     word = asked.query.get("q", "").strip().lower()
     with asked.call.plane.store.read() as tx:
-        found = rows.find_findings(tx, limit=_MOST)
+        found = asked.call.sight.only(rows.find_findings(tx, limit=_MOST))
     hits = [one for one in found if word and word in " ".join((one.id, one.title, one.rule, *one.places)).lower()]
     return View(template="security/search.html", values={"findings": hits[:10]}) if hits else None
 
@@ -162,13 +171,13 @@ def _life(asked: PageRequest, id: str) -> list[Event]:
     waivers = [one for one in plane.waivers.all(kind=KIND, ended=True) if finding and covers(one, finding)]
     granted = [plane.ledger.get(one.event) for one in waivers[:MOST_WAIVERS]]
     own = plane.ledger.find(subjects=[f"finding:{id}"], limit=50)
-    return sorted((*own, *granted), key=lambda event: event.id, reverse=True)
+    return sorted(asked.call.sight.only([*own, *granted]), key=lambda event: event.id, reverse=True)
 
 
 def _open(asked: PageRequest, *, service: str) -> list[Finding]:
     with asked.call.plane.store.read() as tx:
         found = rows.find_findings(tx, state="open", service=service, limit=_MOST)
-    return unwaived(asked.call.plane, found)
+    return unwaived(asked.call.plane, asked.call.sight.only(found))
 
 
 def _latest(scans: list[Any]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
+from opsroom.contracts.scopes import Shared
 
 
 class AreaView(Model):
@@ -15,7 +16,7 @@ class AreaView(Model):
     events: list[str]
 
 
-@operation("areas.list")
+@operation("areas.list", scope=Shared("what the product is made of"))
 def areas_list(call: Call) -> list[AreaView]:
     """The areas of this plane, in their order."""
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opsroom.contracts.operations import Model, operation
+from opsroom.contracts.scopes import Shared
 from opsroom.kernel.resources import KINDS, Resource
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class CatalogProblems(Model):
     problems: list[ProblemView]
 
 
-@operation("catalog.show")
+@operation("catalog.show", scope=Shared("the ops repo is what all teams decide together"))
 def catalog_show(call: Call, *, kind: str = "", name: str = "") -> CatalogView:
     """What the ops repo declares, of one kind or all; with `name` the whole of it. Error: no such resource."""
     catalogs = call.plane.catalogs
@@ -62,7 +63,7 @@ def catalog_show(call: Call, *, kind: str = "", name: str = "") -> CatalogView:
     return CatalogView(commit=catalog.commit, offered=catalogs.offered, resources=resources)
 
 
-@operation("catalog.problems")
+@operation("catalog.problems", scope=Shared("a commit with problems holds back every team"))
 def catalog_problems(call: Call) -> CatalogProblems:
     """Everything wrong with the newest commit of the ops repo, by file, line and column."""
     catalogs = call.plane.catalogs

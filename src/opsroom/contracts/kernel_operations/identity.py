@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from opsroom.contracts.operations import Model, Needs, operation
+from opsroom.contracts.scopes import NAMED, WHOLE
 from opsroom.kernel.actors import Actor, Grant, Limit, Person, Resource, Token
 from opsroom.kernel.errors import NotFound
 
@@ -107,25 +108,25 @@ def _grant_by_id(call: Call, given: Mapping[str, Any]) -> Resource:
     return Resource(kind="grant", id=grant.id, team=grant.team, environment=grant.environment)
 
 
-@operation("people.list")
+@operation("people.list", scope=WHOLE)
 def people_list(call: Call) -> list[PersonView]:
     """Everyone known here, with their groups; those who left too."""
     return [_person(person) for person in call.plane.actors.people.all()]
 
 
-@operation("people.add", needs="admin")
+@operation("people.add", needs="admin", scope=WHOLE)
 def people_add(call: Call, *, name: str, title: str = "", email: str = "") -> PersonView:
     """Add a person whom Opsroom itself vouches for; others come from the catalog. Error: the name is taken."""
     return _person(call.plane.actors.people.add(name, call.actor.id, title=title, email=email, cause=call.cause))
 
 
-@operation("grants.list")
+@operation("grants.list", scope=WHOLE)
 def grants_list(call: Call, *, holder: str = "", ended: bool = False) -> list[GrantView]:
     """Roles that are held now, by whom and where; with `ended` all there ever were."""
     return [_grant(grant) for grant in call.plane.actors.people.grants(holder=holder, ended=ended)]
 
 
-@operation("grants.create", needs="admin")
+@operation("grants.create", needs="admin", scope=NAMED)
 def grants_create(
     call: Call,
     *,
@@ -199,7 +200,7 @@ def sessions_end(call: Call, id: str) -> SessionsEnded:
     return SessionsEnded(ended=call.plane.actors.sign_in.end_all(id, call.actor.id, cause=call.cause))
 
 
-@operation("access.explain")
+@operation("access.explain", scope=NAMED)
 def access_explain(
     call: Call,
     *,

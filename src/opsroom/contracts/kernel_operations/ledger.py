@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from opsroom.contracts.operations import Model, Page, operation
+from opsroom.contracts.scopes import SEEN, WHOLE, Shared
 from opsroom.contracts.sentences import Sentences
 from opsroom.kernel.ledger import Event
 from opsroom.kernel.verification import CheckpointKey, read_checkpoints, verify, write_checkpoint
@@ -52,7 +53,7 @@ class CheckpointView(Model):
     file: str
 
 
-@operation("events.list")
+@operation("events.list", scope=SEEN)
 def events_list(
     call: Call,
     *,
@@ -72,25 +73,28 @@ def events_list(
     return Page(items=_events(call, found[:limit]), next=found[limit - 1].id if len(found) > limit else "")
 
 
-@operation("events.show")
+@operation("events.show", scope=SEEN)
 def events_show(call: Call, id: str) -> EventView:
     """One event. Error: not found."""
     return _events(call, [call.plane.ledger.get(id)])[0]
 
 
-@operation("events.chain")
+@operation("events.chain", scope=SEEN)
 def events_chain(call: Call, id: str) -> list[EventView]:
     """The event, its cause, the cause of that, and so on to the root."""
-    return _events(call, call.plane.ledger.chain(id))
+    chain = call.plane.ledger.chain(id)
+    call.sight.require(chain[0])
+    return _events(call, chain)
 
 
-@operation("events.effects")
+@operation("events.effects", scope=SEEN)
 def events_effects(call: Call, id: str) -> list[EventView]:
     """What this event caused directly, oldest first."""
+    call.sight.require(call.plane.ledger.get(id))
     return _events(call, call.plane.ledger.effects(id))
 
 
-@operation("ledger.verify")
+@operation("ledger.verify", scope=Shared("the proof holds for all events or for none, and shows none"))
 def ledger_verify(call: Call) -> LedgerCheck:
     """Check the whole chain and every signed checkpoint: edited, deleted, cut off, recomputed."""
     plane, key = call.plane, CheckpointKey(call.plane.settings.keys)
@@ -98,7 +102,7 @@ def ledger_verify(call: Call) -> LedgerCheck:
     return LedgerCheck(**{**asdict(found), "problems": list(found.problems)}, key=key.public_hex())
 
 
-@operation("ledger.checkpoint", needs="admin")
+@operation("ledger.checkpoint", needs="admin", scope=WHOLE)
 def ledger_checkpoint(call: Call) -> CheckpointView:
     """Sign the end of the chain into the file outside the database."""
     plane, key = call.plane, CheckpointKey(call.plane.settings.keys)

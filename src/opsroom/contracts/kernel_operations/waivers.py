@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from opsroom.contracts.facts import OwnerOf
 from opsroom.contracts.operations import Model, Page, operation
+from opsroom.contracts.scopes import Seen
+from opsroom.contracts.sight import Sight
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.matchers import labels_of, parse_matcher
 from opsroom.kernel.waivers import Waiver, WaiverKind
@@ -43,15 +44,25 @@ def _of_matchers(call: Call, given: Mapping[str, Any]) -> Resource:
 
 
 def _covered(call: Call, matchers: tuple[str, ...], id: str = "") -> Resource:
-    """Only what is matched by `=` narrows an exception: any other operator could reach beyond one team or environment."""
+    team, environment = _place(call.sight, matchers)
+    return Resource(kind="waiver", id=id, team=team, environment=environment)
+
+
+def _place(sight: Sight, matchers: tuple[str, ...]) -> tuple[str, str]:
+    """Team and environment. Only what is matched by `=` narrows an exception: any other operator could reach beyond one of them."""
     parsed = [parse_matcher(text) for text in matchers]
     exact = labels_of(f"{matcher.label}:{matcher.value}" for matcher in parsed if matcher.operator == "=")
     service = exact.get("service", "")
-    owner = (call.ask(OwnerOf(service)).value or "").removeprefix("group:") if service else exact.get("team", "")
-    return Resource(kind="waiver", id=id, team=owner, environment=exact.get("environment", ""))
+    return sight.owner(service) if service else exact.get("team", ""), exact.get("environment", "")
 
 
-@operation("waivers.list")
+def shows_waiver(sight: Sight, waiver: Waiver | WaiverView) -> bool:
+    """An exception belongs where what it covers does."""
+    place = _place(sight, tuple(map(str, waiver.matchers)))
+    return sight.sees(team=place[0], environment=place[1])
+
+
+@operation("waivers.list", scope=Seen(shows_waiver))
 def waivers_list(
     call: Call, *, kind: WaiverKind | None = None, ended: bool = False, after: str = "", limit: int = 50
 ) -> Page[WaiverView]:
@@ -61,7 +72,7 @@ def waivers_list(
     return Page(items=items, next=items[-1].id if len(found) > limit else "")
 
 
-@operation("waivers.show")
+@operation("waivers.show", scope=Seen(shows_waiver))
 def waivers_show(call: Call, id: str) -> WaiverView:
     """One exception or window. Error: not found."""
     return _waiver(call.plane.waivers.get(id))

@@ -13,10 +13,12 @@ from opsroom.kernel.actors.model import (
     Grant,
     Limit,
     Needs,
+    Reach,
     Resource,
     Role,
     decide,
     gives,
+    reach,
 )
 from opsroom.kernel.actors.people import CatalogPerson, People, Person
 from opsroom.kernel.actors.sign_in import FailureLimit, Link, Session, SignIn, TooManyFailures, csrf_token
@@ -44,6 +46,7 @@ __all__ = [
     "Link",
     "Needs",
     "Person",
+    "Reach",
     "Resource",
     "Role",
     "Session",
@@ -52,6 +55,7 @@ __all__ = [
     "csrf_token",
     "decide",
     "gives",
+    "reach",
 ]
 
 ADMIN_TOKEN = "admin-token"  # noqa: S105 - the name of a file
@@ -117,6 +121,16 @@ class Actors:
         """Whether the actor may do what needs this verb to the resource, and why."""
         grants, admins = self.people.grants_of(actor)
         return decide(actor, needs, resource, grants, admins)
+
+    def reach(self, actor: Actor, needs: Needs = "read") -> tuple[Reach, ...]:
+        """Where the actor may do what needs this verb; empty: nowhere."""
+        grants, _ = self.people.grants_of(actor)
+        return reach(actor, needs, grants)
+
+    def require_somewhere(self, actor: Actor, needs: Needs, resource: Resource) -> None:
+        """Forbidden, with the reason, unless they may do what needs this verb to anything at all."""
+        if not self.reach(actor, needs):
+            self.require(actor, needs, resource)
 
     def require(self, actor: Actor, needs: Needs, resource: Resource) -> None:
         """Forbidden, with the reason, unless they may."""

@@ -114,6 +114,34 @@ def gives(role: str, needs: str) -> bool:
     return role in ROLES and needs in VERBS and ROLES.index(role) >= VERBS.index(needs)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """One stretch of what an actor may do: in a team and an environment, or (empty) in all of them."""
+
+    team: str = ""
+    environment: str = ""
+
+    def covers(self, team: str, environment: str) -> bool:
+        """What is held for one team says nothing about what belongs to no team; so for environments."""
+        return self.team in ("", team) and self.environment in ("", environment)
+
+
+def reach(actor: Actor, needs: Needs, grants: Sequence[Grant]) -> tuple[Reach, ...]:
+    """Where the actor may do what needs this verb, by the same rules as `decide`; empty: nowhere."""
+    limit = actor.limit
+    if limit.role and not gives(limit.role, needs):
+        return ()
+    held = [Reach() for role in actor.roles if gives(role, needs)]
+    held += [Reach(team=one.team, environment=one.environment) for one in grants if gives(one.role, needs)]
+    cut = (
+        Reach(team=one.team or limit.team, environment=one.environment or limit.environment)
+        for one in held
+        if "" in (one.team, limit.team) or one.team == limit.team
+        if "" in (one.environment, limit.environment) or one.environment == limit.environment
+    )
+    return tuple(dict.fromkeys(cut))
+
+
 def decide(
     actor: Actor, needs: Needs, resource: Resource, grants: Sequence[Grant], admins: Sequence[Grant] = ()
 ) -> Decision:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from opsroom import __version__
 from opsroom.contracts.operations import Needs, Operation
 from opsroom.contracts.plane import Plane
-from opsroom.kernel.actors import Resource
+from opsroom.kernel.actors import Actor, Resource
 from opsroom.surfaces.api import problems
 from opsroom.surfaces.api.endpoints import endpoint
 from opsroom.surfaces.api.guards import SAFE_METHODS, BodyLimit, ErrorBoundary, HostCheck, Identity, own_names
@@ -32,10 +32,12 @@ _PROBLEM = {"content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/s
 class ExtraRoute:
     """A route whose shape is someone else's (the Prometheus HTTP API), served beside the derived ones and with the same identity.
 
-    `needs` "" : reading for GET and HEAD, operating for the rest. `kind` names the resource in the decision."""
+    `needs` "" : reading for GET and HEAD, operating for the rest. `kind` names the resource in the decision. `sifts`: it leaves out by
+    itself what the actor may not read; else it is for who may so everywhere."""
 
     route: Route | Mount
     kind: str
+    sifts: bool = False
     needs: Needs | None = None
 
 
@@ -78,8 +80,15 @@ class Authorised:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         needs: Needs = self._extra.needs or ("read" if scope["method"] in SAFE_METHODS else "operate")
         actor = scope["state"]["actor"]
-        await run_in_threadpool(self._plane.actors.require, actor, needs, Resource(kind=self._extra.kind))
+        await run_in_threadpool(self._allow, actor, needs)
         await self._app(scope, receive, send)
+
+    def _allow(self, actor: Actor, needs: Needs) -> None:
+        actors, resource = self._plane.actors, Resource(kind=self._extra.kind)
+        if self._extra.sifts:
+            actors.require_somewhere(actor, needs, resource)
+        else:
+            actors.require(actor, needs, resource)
 
 
 async def _health() -> Response:
@@ -121,7 +130,7 @@ def _handle_errors(app: FastAPI, plane: Plane) -> None:
 
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return problems.of_validation(error, redact, request.url.path)
+        return problems.of_validation(error, redact, request.url.path, request.scope.get("endpoint"))
 
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)

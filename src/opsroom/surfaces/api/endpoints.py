@@ -16,10 +16,9 @@ from fastapi import Body, Header, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter, create_model
 from starlette.responses import Response
 
-from opsroom.contracts.facts import OwnerOf
+from opsroom.contracts import scopes
 from opsroom.contracts.operations import Model, Page, Started
 from opsroom.contracts.plane import Call, Plane
-from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Invalid, UserError
 from opsroom.surfaces.api.replays import Answer, replayed
 from opsroom.surfaces.derived import PREFIX, Derived, Parameter, optional
@@ -53,7 +52,8 @@ def endpoint(plane: Plane, derived: Derived, show: Derived | None) -> Callable[.
         request: Request = given["request"]
         call = Call(plane=plane, actor=request.state.actor)
         arguments = _arguments(derived, given, request)
-        _authorise(call, derived, arguments)
+        if not derived.operation.reads:  # what reads asks for itself
+            scopes.require(call, derived.operation, arguments)
 
         def do() -> Answer:
             return _do(call, derived, arguments, adapter, show, request)
@@ -67,20 +67,6 @@ def endpoint(plane: Plane, derived: Derived, show: Derived | None) -> Callable[.
     respond.__name__ = derived.operation.name.replace(".", "_").replace("-", "_")
     respond.__doc__ = derived.operation.function.__doc__
     return respond
-
-
-def resource_of(call: Call, derived: Derived, arguments: Mapping[str, Any]) -> Resource:
-    """What an operation acts upon: by its own `scope`, else by its parameters `team`, `environment` and `service`."""
-    if derived.operation.scope is not None:
-        return derived.operation.scope(call, arguments)
-    service = str(arguments.get("service") or "")
-    team = (call.ask(OwnerOf(service)).value or "") if service else str(arguments.get("team") or "")
-    return Resource(
-        kind=derived.operation.noun,
-        id=str(arguments.get("id") or service),
-        team=team.removeprefix("group:"),
-        environment=str(arguments.get("environment") or ""),
-    )
 
 
 def _inputs(derived: Derived) -> type[BaseModel] | None:
@@ -185,11 +171,6 @@ def _storable(name: str, value: Any) -> Any:
         for item in value:
             _storable(name, item)
     return value
-
-
-def _authorise(call: Call, derived: Derived, arguments: Mapping[str, Any]) -> None:
-    resource = resource_of(call, derived, arguments)
-    call.plane.actors.require(call.actor, derived.operation.needs, resource)
 
 
 def _do(

@@ -20,7 +20,7 @@ from opsroom.surfaces.web import assets, navigation
 from opsroom.surfaces.web.data import DataPages
 from opsroom.surfaces.web.diagrams import diagram_document
 from opsroom.surfaces.web.frame import Identify, Web
-from opsroom.surfaces.web.live import Live, as_types
+from opsroom.surfaces.web.live import Live, Looker, as_types
 from opsroom.surfaces.web.pages.changes import ChangesPages
 from opsroom.surfaces.web.pages.look import LookPage
 from opsroom.surfaces.web.pages.overview import OverviewPage
@@ -131,11 +131,12 @@ def _lost(web: Web) -> Handler:
 def _live(web: Web, live: Live) -> Handler:
     async def stream(request: Request) -> Response:
         try:
-            await run_in_threadpool(web.page_request, request)
+            asked = await run_in_threadpool(web.page_request, request)
         except UserError as error:
             return PlainTextResponse(str(error), error.status)
+        looker = Looker(web.plane, asked.call.actor)
         types = as_types(request.query_params.get("types", ""))
-        events = live.stream(types, request.headers.get("last-event-id", ""))
+        events = live.stream(types, request.headers.get("last-event-id", ""), looker.shows)
         return StreamingResponse(events, media_type="text/event-stream", headers=_LIVE_HEADERS)
 
     return stream

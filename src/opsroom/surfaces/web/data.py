@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+from opsroom.contracts.formats import person
 from opsroom.kernel.errors import Invalid, UserError
-from opsroom.surfaces.web.sentences import person
-from opsroom.surfaces.web.sight import Sight
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -57,7 +56,7 @@ class DataPages:
         start, end = asked.scope.since.timestamp(), asked.scope.until.timestamp()
         step = _step(asked.query.get("step", ""), end - start)
         start, end = math.floor(start / step) * step, math.floor(end / step) * step
-        result = self._web.plane.telemetry.query_range(promql, start, end, step)
+        result = asked.call.telemetry.query_range(promql, start, end, step)
         times = [start + index * step for index in range(int((end - start) / step) + 1)]
         kept = result.series[:MAX_SERIES]
         return {
@@ -87,7 +86,7 @@ class DataPages:
         found = web.plane.ledger.find(
             types=types, subjects=subjects, since=scope.since, until=scope.until, limit=MAX_MARKS
         )
-        sight = Sight(asked.call)
+        sight = asked.call.sight
         return {
             "changes": [
                 {
@@ -95,7 +94,7 @@ class DataPages:
                     "text": web.sentences.plain(event), "actor": person(event.actor), "href": f"/changes/{event.id}",
                 }
                 for event in found
-                if sight.sees(event)
+                if sight.shows(event)
             ]
         }  # fmt: skip
 

@@ -10,15 +10,15 @@ from urllib.parse import quote, unquote
 
 from markupsafe import Markup
 
+from opsroom.contracts import scopes
 from opsroom.contracts.facts import Answer, Question
+from opsroom.contracts.formats import shas
 from opsroom.contracts.pages import PageRequest, View
 from opsroom.contracts.plane import Call
 from opsroom.kernel.actors import Resource, csrf_token
-from opsroom.kernel.errors import Unauthenticated, UserError
-from opsroom.surfaces.api.endpoints import resource_of
+from opsroom.kernel.errors import Forbidden, Unauthenticated, UserError
 from opsroom.surfaces.web import navigation
 from opsroom.surfaces.web.catalogue import Catalogue
-from opsroom.surfaces.web.formats import shas
 from opsroom.surfaces.web.scope import RANGES, default_since, read_scope
 from opsroom.surfaces.web.security import COOKIE, own_path
 from opsroom.surfaces.web.templates import Frame, Section, Templates
@@ -140,13 +140,21 @@ class Web:
         if derived is None:
             return f"there is no operation {name}"
         try:
-            resource = resource_of(call, derived, arguments)
+            scopes.require(call, derived.operation, arguments)
         except KeyError:  # its scope needs an argument the form has yet to ask for
-            resource = Resource(kind=derived.operation.noun)
+            return self._nowhere(call, derived)
         except UserError as error:
             return str(error)
-        decision = self.plane.actors.may(call.actor, derived.operation.needs, resource)
-        return "" if decision.allowed else decision.reason
+        return ""
+
+    def _nowhere(self, call: Call, derived: Derived) -> str:
+        try:
+            self.plane.actors.require_somewhere(
+                call.actor, derived.operation.needs, Resource(kind=derived.operation.noun)
+            )
+        except UserError as error:
+            return str(error)
+        return ""
 
     def error(self, request: Request, error: UserError, asked: PageRequest | None = None) -> Response:
         from starlette.responses import RedirectResponse
@@ -172,6 +180,8 @@ class Web:
                 return None
             html = self.templates.render(view.template, view.values, replace(frame, request=asked))
             return Section(part=part, html=html, wide=bool(view.values.get("wide")))
+        except Forbidden:  # what is not theirs to see is not on their pages
+            return None
         except UserError as error:
             reason = str(error)
         except Exception as bug:  # a part of one area must not take another area's page down

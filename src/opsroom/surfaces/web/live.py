@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from opsroom.contracts.plane import Call
+
 if TYPE_CHECKING:
+    from opsroom.contracts.plane import Plane
+    from opsroom.kernel.actors import Actor
     from opsroom.kernel.journal import Journal
     from opsroom.kernel.ledger import Event, Ledger
 
 HEARTBEAT_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
 BACKLOG = 500
+SIGHT_SECONDS = 5.0
 _END = object()
 
 
@@ -54,8 +59,11 @@ class Live:
         for listener in listeners:
             self._tell(listener, _END)
 
-    async def stream(self, types: Sequence[str], last_event_id: str) -> AsyncIterator[bytes]:
-        """Server-sent events of these types (one ending in "." is a prefix; none: all), from after `last_event_id` on, or from now."""
+    async def stream(
+        self, types: Sequence[str], last_event_id: str, shows: Callable[[Event], bool]
+    ) -> AsyncIterator[bytes]:
+        """Server-sent events of these types (one ending in "." is a prefix; none: all), from after `last_event_id` on, or from now;
+        those that `shows` says may be read. It may block, and is called on a thread."""
         listener = _Listener(tuple(types), asyncio.get_running_loop())
         if self._stopped.is_set():
             return
@@ -64,6 +72,7 @@ class Live:
             self._start()
         try:
             seq, missed = await asyncio.to_thread(self._catch_up, listener.types, last_event_id)
+            missed = await asyncio.to_thread(lambda: [event for event in missed if shows(event)])
             yield _message("hello", seq, {"missed": len(missed)}, retry=1000)
             for event in missed:
                 seq = event.seq or seq
@@ -80,7 +89,8 @@ class Live:
                 event = item  # type: ignore[assignment]
                 if event.seq is not None and event.seq > seq:
                     seq = event.seq
-                    yield _ledger_message(event)
+                    if await asyncio.to_thread(shows, event):
+                        yield _ledger_message(event)
         finally:
             with self._lock:
                 self._listeners.discard(listener)
@@ -122,6 +132,22 @@ class Live:
         except RuntimeError:  # its loop is closed, and the page with it
             with self._lock:
                 self._listeners.discard(listener)
+
+
+class Looker:
+    """What one reader of a stream may see, looked up anew every few seconds: a role that ends is not outlived by an open page."""
+
+    def __init__(self, plane: Plane, actor: Actor) -> None:
+        self._plane = plane
+        self._actor = actor
+        self._sight = Call(plane=plane, actor=actor).sight
+        self._looked = plane.clock.monotonic()
+
+    def shows(self, event: Event) -> bool:
+        now = self._plane.clock.monotonic()
+        if now - self._looked >= SIGHT_SECONDS:
+            self._sight, self._looked = Call(plane=self._plane, actor=self._actor).sight, now
+        return self._sight.shows(event)
 
 
 def matches(type: str, types: Sequence[str]) -> bool:

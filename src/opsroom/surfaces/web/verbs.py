@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse
 
+from opsroom.contracts import scopes
+from opsroom.contracts.formats import NOTHING, clock_time, plural
 from opsroom.contracts.operations import Model, Started
 from opsroom.contracts.pages import PageDeclaration, PageRequest, View
+from opsroom.kernel.clock import parse_stamp
 from opsroom.kernel.errors import NotFound, Problems, UserError
-from opsroom.surfaces.api.endpoints import resource_of
 from opsroom.surfaces.web.fields import arguments_of, fields_of
 from opsroom.surfaces.web.frame import Web, set_toast
 from opsroom.surfaces.web.security import CSRF_FIELD, check_csrf, own_path, read_form
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 BACK_FIELD = "_back"
 _SAID_IN_TOAST = 200
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+_ERRORS = re.compile(r"\s*\bErrors?: (?:.|\n(?!\n))*")
+"""What a docstring says about errors; a form says it when it happens."""
 
 
 class VerbPages:
@@ -83,8 +89,8 @@ class VerbPages:
 
     def _perform(self, asked: PageRequest, derived: Derived, form: Mapping[str, list[str]]) -> Any:
         arguments = arguments_of(derived, form)
-        resource = resource_of(asked.call, derived, arguments)
-        asked.call.plane.actors.require(asked.call.actor, derived.operation.needs, resource)
+        if not derived.operation.reads:  # what reads asks for itself
+            scopes.require(asked.call, derived.operation, arguments)
         positional = [arguments.pop("id")] if derived.has_id else []
         return derived.operation.function(asked.call, *positional, **arguments)
 
@@ -118,7 +124,7 @@ class VerbPages:
         plain = as_plain(result)
         text = json.dumps(plain, indent=2, ensure_ascii=False)
         values = {
-            "operation": derived.operation, "rows": _rows(plain), "fields": bool(derived.parameters or derived.has_id),
+            "operation": derived.operation, "rows": [{key: _cell(value) for key, value in row.items()} for row in _rows(plain)], "fields": bool(derived.parameters or derived.has_id),
             "text": text if reveals else self._web.plane.secrets.redact(text), "reveals": reveals,
         }  # fmt: skip
         return View(template="pages/verb_result.html", values=values, title=derived.operation.name)
@@ -130,7 +136,7 @@ class VerbPages:
 
 
 def _form_view(derived: Derived, fields: list[Any], error: str) -> View:
-    about = inspect.cleandoc(derived.operation.function.__doc__ or "")
+    about = _ERRORS.sub("", inspect.cleandoc(derived.operation.function.__doc__ or ""))
     values = {"operation": derived.operation, "fields": fields, "about": about, "error": error}
     return View(template="pages/verb.html", values=values, title=derived.operation.name)
 
@@ -152,6 +158,24 @@ def _rows(plain: Any) -> list[dict[str, Any]]:
         plain = plain["items"]
     found = plain if isinstance(plain, list) else [plain]
     return [row for row in found if isinstance(row, dict)]
+
+
+def _cell(value: Any) -> str:
+    """A JSON value as a person reads it in a table; what is nested is only counted, the JSON below has it."""
+    if value is None or value in ("", [], {}):
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        nested = any(isinstance(one, dict | list) for one in value)
+        return plural(len(value), "item") if nested else ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_cell(one)}" for key, one in value.items())
+    return f"{value:,}" if isinstance(value, int) else _moment(str(value))
+
+
+def _moment(text: str) -> str:
+    return clock_time(parse_stamp(text)) if _STAMP.fullmatch(text) else text
 
 
 def _brief(result: Any) -> str:

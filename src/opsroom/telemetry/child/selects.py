@@ -14,7 +14,7 @@ from opsroom.telemetry.child.database import Connection, literal
 from opsroom.telemetry.columns import RowReader
 from opsroom.telemetry.limits import Limits
 from opsroom.telemetry.port import Labels
-from opsroom.telemetry.promql.matchers import Alternatives, Matcher
+from opsroom.telemetry.promql.matchers import Alternatives, Matcher, both
 from opsroom.telemetry.promql.source import Floats, Ints, Samples, empty_samples
 
 Ids = NDArray[np.uint64]
@@ -27,6 +27,7 @@ class StoredSource:
         self._db, self._limits = connection, limits
         self._known: dict[Alternatives, tuple[Ids, list[Labels]]] = {}
         self._version = -1
+        self._within: Alternatives = ()
 
     def at_version(self, version: int) -> StoredSource:
         """Tells which version of the series table is current; what was remembered of another is forgotten."""
@@ -35,8 +36,13 @@ class StoredSource:
             self._version = version
         return self
 
+    def within(self, within: Alternatives) -> StoredSource:
+        """Holds what is selected from now on to series that match any of these groups; empty: to none in particular."""
+        self._within = within
+        return self
+
     def select(self, matchers: Alternatives, start: int, end: int) -> Samples:
-        ids, labels = self._series(matchers)
+        ids, labels = self._series(both(matchers, self._within))
         if not labels:
             return empty_samples()
         among = ", ".join(map(str, ids.tolist()))
@@ -56,7 +62,7 @@ class StoredSource:
         """Series that match any of the selectors and have a sample within [start, end] (ms)."""
         found: dict[int, Labels] = {}
         for matchers in alternatives or [((),)]:
-            found.update(zip(*_plain(self._series(matchers)), strict=True))
+            found.update(zip(*_plain(self._series(both(matchers, self._within))), strict=True))
         if not found:
             return []
         among = ", ".join(map(str, found))

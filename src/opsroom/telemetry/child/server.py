@@ -25,6 +25,7 @@ from opsroom.telemetry.child.selects import StoredSource
 from opsroom.telemetry.columns import RowReader
 from opsroom.telemetry.limits import Limits
 from opsroom.telemetry.port import QueryResult
+from opsroom.telemetry.promql.matchers import Alternatives, Matcher
 from opsroom.telemetry.promql.parse import parse_selector
 
 _TIDY_SECONDS = 15.0
@@ -153,22 +154,25 @@ class Server:
     def _query(self, header: dict[str, Any], _: bytes) -> Answer:
         from opsroom.telemetry.promql.engine import query
 
+        within = _within(header)
         return self._in_lane(
-            header, lambda w: encode_result(query(w.source, header["query"], header["at"], self._limits))
+            header, lambda w: encode_result(query(w.source.within(within), header["query"], header["at"], self._limits))
         )
 
     def _query_range(self, header: dict[str, Any], _: bytes) -> Answer:
         from opsroom.telemetry.promql.engine import query_range
 
-        span = (header["start"], header["end"], header["step"])
+        span, within = (header["start"], header["end"], header["step"]), _within(header)
         return self._in_lane(
-            header, lambda w: encode_result(query_range(w.source, header["query"], *span, self._limits))
+            header,
+            lambda w: encode_result(query_range(w.source.within(within), header["query"], *span, self._limits)),
         )
 
     def _series(self, header: dict[str, Any], _: bytes) -> Answer:
         selectors = [parse_selector(text) for text in header["matchers"]]
         start, end = round(header["start"] * 1000), round(header["end"] * 1000)
-        return self._in_lane(header, lambda w: ({"series": w.source.series(selectors, start, end)}, b""))
+        within = _within(header)
+        return self._in_lane(header, lambda w: ({"series": w.source.within(within).series(selectors, start, end)}, b""))
 
     def _metadata(self, header: dict[str, Any], _: bytes) -> Answer:
         where = f"WHERE metric = {literal(header['metric'])}" if header["metric"] else ""
@@ -201,6 +205,10 @@ class Server:
     def _database_rows(self, sql: str) -> bytes:
         with self._ingesting:
             return self._ingest.connection.rows(sql)
+
+
+def _within(header: dict[str, Any]) -> Alternatives:
+    return tuple(tuple(Matcher(*one) for one in group) for group in header.get("within", ()))
 
 
 def encode_result(result: QueryResult) -> Answer:

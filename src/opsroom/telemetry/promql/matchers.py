@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 from opsroom.kernel.errors import Invalid
 from opsroom.telemetry.port import Labels
@@ -22,6 +23,13 @@ class Matcher:
 
 Alternatives = tuple[tuple[Matcher, ...], ...]
 """Matchers joined by `or`: a series is selected when all matchers of any alternative hold."""
+
+
+def both(one: Alternatives, other: Alternatives) -> Alternatives:
+    """Matchers that hold where those of both hold; empty: everywhere."""
+    if not one or not other:
+        return one or other
+    return tuple((*left, *right) for left, right in product(one, other))
 
 
 def matches(matcher: Matcher, labels: Labels) -> bool:

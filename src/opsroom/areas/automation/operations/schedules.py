@@ -10,7 +10,7 @@ from opsroom.areas.automation.jobs import scheduled
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.repositories import read_workflow_of
-from opsroom.contracts.scopes import Seen
+from opsroom.contracts.scopes import SEEN
 from opsroom.workflows.engine import Scheduled
 from opsroom.workflows.scheduler.schedules import occurrences
 from opsroom.workflows.views import RunFilter
@@ -25,6 +25,7 @@ class ScheduleView(Model):
     repository: str
     workflow: str
     name: str
+    service: str
     cron: str
     timezone: str
     overlap: str
@@ -35,7 +36,7 @@ class ScheduleView(Model):
     last_conclusion: str
 
 
-@operation("schedules.list", scope=Seen(_shows))
+@operation("schedules.list", scope=SEEN)
 def list_schedules(call: Call) -> list[ScheduleView]:
     """Every scheduled workflow, with its next time and its last run."""
     return [view for one, paused in scheduled(call.plane) for view in _views(call, one, paused)]
@@ -51,7 +52,8 @@ def _views(call: Call, one: Scheduled, paused: bool) -> Iterator[ScheduleView]:
     last = next(iter(plane.engine.list(wanted, limit=1).runs), None)
     for cron in [cron for trigger in read.on if trigger.event == "schedule" for cron in trigger.cron]:
         yield ScheduleView(
-            repository=one.repository.name, workflow=one.path, name=read.name, cron=cron, timezone=policy.time_zone,
+            repository=one.repository.name, workflow=one.path, name=read.name, service=one.repository.service_of(one.path),
+            cron=cron, timezone=policy.time_zone,
             overlap=policy.overlap, missed=policy.missed.replace("_", "-"), paused=paused,
             next=None if paused else _next(cron, now, policy.time_zone),
             last_run=last.id if last else "", last_conclusion=last.conclusion if last else "",

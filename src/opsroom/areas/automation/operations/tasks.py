@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.repositories import head_of, ops_repository, read_workflow_of, repository_of
 from opsroom.contracts.scopes import SEEN
+from opsroom.kernel.actors import Resource as Acted
 from opsroom.kernel.errors import Forbidden, Invalid, NotFound
 from opsroom.kernel.resources import Resource, parse_ref
 from opsroom.workflows.model import Input
@@ -53,6 +55,12 @@ class TaskStarted(Model):
     event: str
 
 
+def scope_of_task(call: Call, given: Mapping[str, Any]) -> Acted:
+    """A task belongs to the team of its service; one without a service to no team. Error: not found."""
+    service = _find(call, str(given["id"])).spec.service
+    return Acted(kind="task", id=str(given["id"]), team=call.sight.owner(service) if service else "")
+
+
 @operation("tasks.list", scope=SEEN)
 def list_tasks(call: Call) -> list[TaskView]:
     """Every task of the ops repo."""
@@ -66,9 +74,9 @@ def show_task(call: Call, id: str) -> TaskView:
 
 
 @operation("tasks.start", needs="operate", scope=scope_of_task)
-def start_task(call: Call, id: str, *, inputs: dict[str, str] | None = None) -> TaskStarted:
-    """Start a task with its inputs, as the ops repo in force has it. Error: not among those allowed; an input is missing, unknown or
-    of another type."""
+def start_task(call: Call, id: str, *, inputs: dict[str, str | bool | int | float] | None = None) -> TaskStarted:
+    """Start a task with its inputs, as the ops repo in force has it; text that spells a number or a boolean is taken for one where the
+    workflow declares it so. Error: not among those allowed; an input is missing, unknown or of another type."""
     plane, resource = call.plane, _find(call, id)
     if reason := _why_not(call, resource):
         raise Forbidden(reason)
@@ -78,13 +86,14 @@ def start_task(call: Call, id: str, *, inputs: dict[str, str] | None = None) -> 
     workflow, problems = read_workflow_of(plane, path, text)
     if workflow is None:
         raise Invalid(f"task {id} cannot start: {problems[0]}")
-    dispatch_inputs(workflow, given)  # What does not fit is refused before anything is told.
+    typed = dispatch_inputs(workflow, given)  # What does not fit is refused before anything is told.
+    asked = {name.lower() for name in given}
     ref, _ = head_of(plane, name)
     with plane.store.begin() as tx:
         event = plane.ledger.record(
             tx, "task.requested", actor=call.actor.id, cause=call.cause or in_force(call),
             subjects=[f"task:{id}", f"workflow:{path}", *([f"service:{resource.spec.service}"] if resource.spec.service else [])],
-            data={"title": resource.spec.title, "inputs": given},
+            data={"title": resource.spec.title, "inputs": {name: value for name, value in typed.items() if name.lower() in asked}},
         )  # fmt: skip
     run = plane.engine.dispatch(
         path,
@@ -132,8 +141,6 @@ def _why_not(call: Call, resource: Resource) -> str:
     allowed = resource.spec.allowed
     if not allowed or "admin" in call.actor.roles:
         return ""
-    from opsroom.kernel.actors import Resource as Acted
-
     if call.plane.actors.may(call.actor, "admin", Acted(kind="tasks", id=resource.name)).allowed:
         return ""
     catalog, person = call.plane.catalogs.current(), call.actor.id.removeprefix("person:")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
@@ -13,6 +14,8 @@ from opsroom.areas.collaboration.notifying import NOTIFICATIONS
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.scopes import Seen
+from opsroom.contracts.sight import Sight
+from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import NotFound
 
 DAYS = 30
@@ -45,6 +48,19 @@ class NotificationView(Model):
     detail: str
     made: datetime
     sent: datetime | None
+
+
+def _of_service(call: Call, given: Mapping[str, Any]) -> Resource:
+    service = str(given["id"])
+    return Resource(kind="dora", id=service, team="" if service == "all" else call.sight.owner(service))
+
+
+def _shows(sight: Sight, told: NotificationView) -> bool:
+    """A notification belongs where its event does."""
+    try:
+        return sight.shows(sight.plane.ledger.get(told.event))
+    except NotFound:
+        return False
 
 
 @operation("dora.show", scope=_of_service)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from opsroom.contracts.facts import (
     Answer,
@@ -13,6 +14,7 @@ from opsroom.contracts.facts import (
     OnCall,
     OpenIncidents,
     OwnerOf,
+    Question,
     Running,
     ServiceCost,
     WhatRuns,
@@ -22,6 +24,9 @@ from opsroom.contracts.plane import Call
 from opsroom.contracts.scopes import Shared, Sifted
 from opsroom.kernel.errors import NotFound
 from opsroom.kernel.resources import Resource
+
+T = TypeVar("T")
+V = TypeVar("V")
 
 
 class RunsHere(Model):
@@ -86,8 +91,9 @@ def show_service(call: Call, id: str) -> ServiceDetail:
     if resource is None:
         known = ", ".join(one.name for one in call.plane.catalogs.current().all("Component")) or "none"
         raise NotFound(f"service {id!r} is not in the catalog; there are: {known}")
-    runs, on_call = call.ask(WhatRuns(service=id)), call.ask(OnCall(id))
-    incidents, budgets, cost = call.ask(OpenIncidents(id)), call.ask(BudgetLeft(id)), call.ask(ServiceCost(id))
+    on_call, runs = call.ask(OnCall(id)), seen_answer(call, call.ask(WhatRuns(service=id)))
+    incidents = seen_answer(call, call.ask(OpenIncidents(id)))
+    budgets, cost = _of_service(call, id, BudgetLeft(id)), _of_service(call, id, ServiceCost(id))
     named: dict[str, Answer[Any]] = {
         "what runs": runs,
         "on call": on_call,
@@ -120,6 +126,18 @@ def list_teams(call: Call) -> list[TeamView]:
         )
         for one in catalog.all("Group")
     ]
+
+
+def seen_answer(call: Call, answer: Answer[tuple[T, ...]]) -> Answer[tuple[T, ...]]:
+    """The answer without what the actor may not read."""
+    return answer if answer.value is None else replace(answer, value=tuple(call.sight.only(answer.value)))
+
+
+def _of_service(call: Call, service: str, question: Question[V]) -> Answer[V]:
+    """The answer to a question about a service in every environment, for who may read all of them."""
+    if call.sight.sees(service=service):
+        return call.ask(question)
+    return Answer(value=None, unknown=f"your roles do not cover {service} everywhere", at=call.plane.clock.now())
 
 
 def _view(call: Call, resource: Resource) -> ServiceView:

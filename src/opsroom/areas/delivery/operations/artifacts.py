@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
 from opsroom.areas.delivery import artifact_store as rows
 from opsroom.areas.delivery import signing
 from opsroom.areas.delivery.model import Artifact
+from opsroom.areas.delivery.places import place_of
 from opsroom.areas.delivery.provenance import fault_of
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.scopes import SEEN
+from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Invalid, NotFound
 
 
@@ -44,6 +47,12 @@ class ProvenanceView(Model):
     key: str
     envelope: str
     statement: dict[str, Any]
+
+
+def scope_of_artifact(call: Call, arguments: Mapping[str, Any]) -> Resource:
+    """An artefact belongs to the team of its service. Error: not found."""
+    artifact = _artifact(call, str(arguments["id"]))
+    return place_of(call, "artifact", artifact.service, id=artifact.digest)
 
 
 @operation("artifacts.list", scope=SEEN)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from opsroom.areas.delivery import artifact_store
 from opsroom.areas.delivery import deployment_store as rows
 from opsroom.areas.delivery.environments import service_spec
 from opsroom.areas.delivery.model import Deployment, Strategy, Wish
-from opsroom.areas.delivery.places import place_of
 from opsroom.areas.delivery.running import deployer
 from opsroom.contracts.facts import TrafficDuring
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call, Plane
 from opsroom.contracts.scopes import NAMED, SEEN
-from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Conflict, Invalid, NotFound
 
 SETTLE = timedelta(seconds=2)
@@ -55,15 +52,6 @@ class DeploymentView(Model):
     failed: int | None
     traffic_unknown: str
     events: list[str]
-
-
-def scope_of_deployment(call: Call, arguments: Mapping[str, Any]) -> Resource:
-    """A deployment belongs to the team of its service, in its environment."""
-    with call.plane.store.read() as tx:
-        found = rows.get(tx, str(arguments["id"]))
-    if found is None:
-        return Resource(kind="deployment")
-    return place_of(call, "deployment", found.service, found.environment, id=found.id)
 
 
 @operation("deployments.list", scope=SEEN)
@@ -140,7 +128,7 @@ def wish_for(
     if artifact is None:
         raise NotFound(f"artefact {digest} was never published here; `opsroom artifacts list` shows those that were")
     return Wish(
-        service=service, environment=environment, digest=digest, version=artifact.version, commit=artifact.commit,
+        service=service, environment=environment, digest=artifact.digest, version=artifact.version, commit=artifact.commit,
         kind=kind, strategy=chosen, spec=spec, configuration_commit=plane.catalogs.current().commit,
         actor=call.actor.id, cause=call.cause or artifact.event, key=key, run=run, incident=incident,
     )  # fmt: skip

@@ -71,6 +71,7 @@ def show_environment(call: Call, id: str) -> EnvironmentView:
         for entry in resource.spec.services
     ]
     services += [_service(name, "", "", live, processes, listed=False) for name, live in sorted(running.items())]
+    services = call.sight.only(services, lambda sight, one: sight.sees(service=one.service, environment=id))
     return EnvironmentView(
         name=resource.name, tier=resource.spec.tier, strategy=resource.spec.strategy, services=services
     )

@@ -10,6 +10,7 @@ from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.repositories import ops_repository, repositories, repository_of, services_of
 from opsroom.contracts.scopes import WHOLE, Seen
+from opsroom.contracts.sight import Sight
 from opsroom.kernel.errors import NotFound, UserError
 from opsroom.kernel.git import shown_url
 
@@ -55,6 +56,11 @@ class Polled(Model):
     """What a look at all repositories found: the ids of the `change.pushed` events it recorded."""
 
     events: list[str]
+
+
+def _shows(sight: Sight, one: RepositoryView) -> bool:
+    """A repository is everyone's who owns a service in it; one without a service, such as the ops repo, belongs to no team."""
+    return any(sight.sees(service=service) for service in one.services or [""])
 
 
 @operation("repositories.list", scope=Seen(_shows))

@@ -12,7 +12,6 @@ from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.scopes import SEEN
 from opsroom.kernel.actors import Resource
-from opsroom.kernel.errors import NotFound
 from opsroom.workflows import views
 
 
@@ -150,13 +149,9 @@ class WaitView(Model):
 
 
 def scope_of_run(call: Call, arguments: Mapping[str, Any]) -> Resource:
-    """A run belongs to the team of its service."""
+    """A run belongs to the team of its service. Error: not found."""
     id = str(arguments["id"])
-    try:
-        service = call.plane.engine.get(id).run.service
-    except NotFound:
-        service = ""
-    return place_of(call, "run", service, id=id)
+    return place_of(call, "run", call.plane.engine.get(id).run.service, id=id)
 
 
 @operation("runs.list", scope=SEEN)

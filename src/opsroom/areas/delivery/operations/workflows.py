@@ -73,13 +73,9 @@ class Dispatched(Model):
 
 
 def scope_of_workflow(call: Call, arguments: Mapping[str, Any]) -> Resource:
-    """A workflow belongs to the team of its service."""
+    """A workflow belongs to the team of its service. Error: no such repository."""
     name, path = str(arguments.get("repository") or ""), str(arguments.get("workflow") or "")
-    try:
-        service = repository_of(call.plane, name).service_of(path)
-    except NotFound:
-        service = ""
-    return place_of(call, "workflow", service, id=f"{name}/{path}")
+    return place_of(call, "workflow", repository_of(call.plane, name).service_of(path), id=f"{name}/{path}")
 
 
 @operation("workflows.list", scope=SEEN)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from opsroom.areas.delivery import artifact_store
 from opsroom.areas.delivery import deployment_store as rows
 from opsroom.areas.delivery.model import Deployment
+from opsroom.areas.delivery.operations.deployments import list_deployments
 from opsroom.areas.delivery.operations.environments import list_environments
+from opsroom.areas.delivery.operations.repositories import list_repositories
 from opsroom.areas.delivery.operations.runs import list_runs
 from opsroom.areas.delivery.pages.drawing import state_of
 from opsroom.areas.delivery.watching import faults
@@ -22,8 +24,9 @@ FOUND = 6
 
 
 def last_deployment(asked: PageRequest) -> View | None:
-    with asked.call.plane.store.read() as tx:
-        found = rows.find(tx, service=asked.params["service"], environment=asked.scope.environment, limit=1)
+    found = list_deployments(
+        asked.call, service=asked.params["service"], environment=asked.scope.environment, limit=LOOKED_AT
+    ).items
     if not found:
         return None
     return View(template="delivery/part_last_deployment.html", values={"deployment": found[0]})
@@ -49,7 +52,7 @@ def recent_runs(asked: PageRequest) -> View | None:
 def wrong(asked: PageRequest) -> View | None:
     plane = asked.call.plane
     values = {
-        "deployments": _failed_deployments(plane, asked), "runs": _failed_runs(plane, asked), "faults": sorted(faults(plane).items()),
+        "deployments": _failed_deployments(plane, asked), "runs": _failed_runs(plane, asked), "faults": sorted(_faults(asked).items()),
     }  # fmt: skip
     return View(template="delivery/part_wrong.html", values=values) if any(values.values()) else None
 
@@ -60,9 +63,9 @@ def search(asked: PageRequest) -> View | None:
         return None
     plane = asked.call.plane
     with plane.store.read() as tx:
-        artifacts = artifact_store.find(tx, limit=LOOKED_AT)
-        deployments = rows.find(tx, limit=LOOKED_AT)
-    runs = plane.engine.list(limit=LOOKED_AT).runs
+        artifacts = asked.call.sight.only(artifact_store.find(tx, limit=LOOKED_AT))
+        deployments = asked.call.sight.only(rows.find(tx, limit=LOOKED_AT))
+    runs = asked.call.sight.only(plane.engine.list(limit=LOOKED_AT).runs)
     values = {
         "runs": [one for one in runs if _has(f"{one.id} {one.title} {one.name} {one.workflow} {one.repository} {one.commit}", words)][:FOUND],
         "artifacts": [one for one in artifacts if _has(f"{one.digest} {one.name} {one.commit}", words)][:FOUND],
@@ -90,7 +93,7 @@ def _failed_deployments(plane: Plane, asked: PageRequest) -> list[Deployment]:
         newest: dict[tuple[str, str], Deployment] = {}
         for one in rows.find(tx, service=asked.scope.service, environment=asked.scope.environment, limit=LOOKED_AT):
             newest.setdefault((one.environment, one.service), one)
-    return [one for one in newest.values() if one.state == "failed"]
+    return asked.call.sight.only(one for one in newest.values() if one.state == "failed")
 
 
 def _failed_runs(plane: Plane, asked: PageRequest) -> list[Run]:
@@ -99,7 +102,13 @@ def _failed_runs(plane: Plane, asked: PageRequest) -> list[Run]:
     wanted = RunFilter(service=asked.scope.service, status="finished")
     for run in plane.engine.list(wanted, limit=LOOKED_AT).runs:
         newest.setdefault((run.repository, run.workflow, run.ref), run)
-    return [run for run in newest.values() if run.conclusion == "failure"]
+    return asked.call.sight.only(run for run in newest.values() if run.conclusion == "failure")
+
+
+def _faults(asked: PageRequest) -> dict[str, str]:
+    """Repositories that cannot be read, and why."""
+    seen = {one.name for one in list_repositories(asked.call)}
+    return {name: why for name, why in faults(asked.call.plane).items() if name in seen}
 
 
 def _has(text: str, words: list[str]) -> bool:

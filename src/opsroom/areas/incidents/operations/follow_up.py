@@ -10,11 +10,12 @@ from typing import Any, Literal
 from opsroom.areas.incidents import postmortem
 from opsroom.areas.incidents import store as rows
 from opsroom.areas.incidents.model import ActionItem
-from opsroom.areas.incidents.operations.incidents import find_incident, incident_resource
+from opsroom.areas.incidents.operations.incidents import find_incident, incident_resource, shows_incident
 from opsroom.areas.incidents.operations.views import ActionItemView, item_view
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.scopes import Seen
+from opsroom.contracts.sight import Sight
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Conflict, NotFound
 
@@ -55,6 +56,11 @@ def show_postmortem(call: Call, id: str) -> PostmortemView:
         incident=id, title=incident.title, state="growing", drafted=None, event="",
         markdown=postmortem.write(incident, material, items),
     )  # fmt: skip
+
+
+def shows_item(sight: Sight, item: ActionItem | ActionItemView) -> bool:
+    """An action item belongs where its incident does."""
+    return shows_incident(sight, item.incident)
 
 
 @operation("action-items.list", scope=Seen(shows_item))

@@ -25,6 +25,7 @@ from opsroom.areas.incidents.timeline import timeline
 from opsroom.contracts.operations import Page, Started, operation
 from opsroom.contracts.plane import Call, Plane
 from opsroom.contracts.scopes import NAMED, SEEN
+from opsroom.contracts.sight import Sight
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Conflict, Invalid
 
@@ -43,6 +44,13 @@ def find_incident(plane: Plane, id: str) -> Incident:
     if found is None:
         raise not_found(id)
     return found
+
+
+def shows_incident(sight: Sight, id: str) -> bool:
+    """Whether what belongs to the incident with this id may be read."""
+    with sight.plane.store.read() as tx:
+        found = rows.get(tx, id)
+    return found is not None and sight.shows(found)
 
 
 def _scope(call: Call, given: Mapping[str, Any]) -> Resource:

@@ -7,18 +7,23 @@ from typing import Any
 
 from opsroom.areas.incidents import store as rows
 from opsroom.areas.incidents.model import Page as Paged
-from opsroom.areas.incidents.operations.incidents import find_incident, incident_resource
+from opsroom.areas.incidents.operations.incidents import find_incident, incident_resource, shows_incident
 from opsroom.areas.incidents.operations.views import PageView, page_view
 from opsroom.areas.incidents.paging import confirm
 from opsroom.contracts.operations import Page, operation
 from opsroom.contracts.plane import Call
 from opsroom.contracts.scopes import Seen
+from opsroom.contracts.sight import Sight
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Invalid, NotFound
 
 
 def _scope(call: Call, given: Mapping[str, Any]) -> Resource:
     return incident_resource(find_incident(call.plane, _find(call, str(given["id"])).incident))
+
+
+def _shows(sight: Sight, page: PageView) -> bool:
+    return shows_incident(sight, page.incident)
 
 
 @operation("pages.list", scope=Seen(_shows))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from opsroom.areas.observability import store as rows
 from opsroom.areas.observability.alerting import silence_of
 from opsroom.areas.observability.model import AlertRow
-from opsroom.contracts.facts import OwnerOf
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.plane import Call, Plane
 from opsroom.contracts.scopes import SEEN
-from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import NotFound
 
 StateFilter = Literal["", "open", "pending", "firing", "resolved", "unknown"]
@@ -47,12 +44,6 @@ class AlertView(Model):
     group: str
     fired_event: str
     resolved_event: str
-
-
-def _scope(call: Call, given: Mapping[str, Any]) -> Resource:
-    alert = find_alert(call.plane, str(given["id"]))
-    owner = (call.ask(OwnerOf(alert.service)).value or "").removeprefix("group:") if alert.service else ""
-    return Resource(kind="alert", id=alert.id, team=owner, environment=alert.environment)
 
 
 @operation("alerts.list", scope=SEEN)

@@ -10,6 +10,7 @@ from opsroom.contracts.plane import Call
 from opsroom.contracts.scopes import Sifted
 from opsroom.kernel.errors import Invalid
 from opsroom.telemetry.port import LogRecord
+from opsroom.telemetry.within import joined, quoted
 
 DEFAULT_RANGE = timedelta(hours=1)
 
@@ -37,19 +38,16 @@ def search_logs(
     start = since or end - DEFAULT_RANGE
     if start >= end:
         raise Invalid(f"since {start.isoformat()} is not before until {end.isoformat()}; swap them")
-    page = call.plane.telemetry.search_logs(
+    page = call.telemetry.search_logs(
         scoped(query, service, environment), start.timestamp(), end.timestamp(), limit=limit, before=after
     )
     return Page[LogLine](items=[log_line(record) for record in page.records], next=page.before)
 
 
 def scoped(query: str, service: str = "", environment: str = "") -> str:
-    """The search within a service and an environment."""
-    terms = [
-        f'{name}:"{_escaped(value)}"' for name, value in (("service", service), ("environment", environment)) if value
-    ]
-    own = f"({query})" if query.strip() and terms else query
-    return " AND ".join([*terms, *([own] if own.strip() else [])])
+    """The search within a service and an environment. Error: the query is none by itself."""
+    terms = [f"{name}:{quoted(value)}" for name, value in (("service", service), ("environment", environment)) if value]
+    return joined(query, " AND ".join(terms))
 
 
 def log_line(record: LogRecord) -> LogLine:
@@ -57,7 +55,3 @@ def log_line(record: LogRecord) -> LogLine:
         time=datetime.fromtimestamp(record.time, UTC), service=record.service, environment=record.environment,
         level=record.level, message=record.message, trace_id=record.trace_id, attributes=dict(record.attributes),
     )  # fmt: skip
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')

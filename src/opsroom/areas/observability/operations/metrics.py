@@ -39,7 +39,7 @@ class MetricResult(Model):
 def query_metrics(call: Call, *, query: str, time: datetime | None = None) -> MetricResult:
     """Evaluate PromQL at one time, by default now. Error: invalid expression; over a limit; telemetry unavailable."""
     at = (time or call.plane.clock.now()).timestamp()
-    return _answer(call.plane.telemetry.query(query, at))
+    return _answer(call.telemetry.query(query, at))
 
 
 @operation(
@@ -54,7 +54,7 @@ def range_metrics(
     if start >= end:
         raise Invalid(f"since {start.isoformat()} is not before until {end.isoformat()}; swap them")
     every = step or max(1.0, round((end - start).total_seconds() / AIM_POINTS))
-    return _answer(call.plane.telemetry.query_range(query, start.timestamp(), end.timestamp(), every))
+    return _answer(call.telemetry.query_range(query, start.timestamp(), end.timestamp(), every))
 
 
 def _answer(result: QueryResult) -> MetricResult:

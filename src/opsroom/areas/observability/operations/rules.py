@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import ClassVar, Literal
 
@@ -11,12 +12,13 @@ from opsroom.areas.observability.in_force import groups_of
 from opsroom.areas.observability.model import GroupRow
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.plane import Call, Plane
-from opsroom.contracts.scopes import Seen, Shared
+from opsroom.contracts.scopes import Shared, Sifted
 from opsroom.telemetry.durations import format_duration
 from opsroom.telemetry.rulefiles import Rule, RuleGroup, check_rules
 from opsroom.telemetry.rules import active_alerts
 
 LONGEST_TEXT = 30_000
+PLACE = ("service", "team", "environment")
 
 
 class RuleView(Model):
@@ -58,10 +60,22 @@ class RuleCheck(Model):
     problems: list[RuleProblem]
 
 
-@operation("rules.list", scope=Seen(shows_rule))
+@operation(
+    "rules.list",
+    scope=Sifted(
+        "a rule for one service is told to its team, and a rule for all with the alerts that the actor may read"
+    ),
+)
 def list_rules(call: Call) -> list[RuleView]:
     """Every rule in force, with the state of its last evaluation."""
-    return rule_views(call.plane)
+    if call.sight.everything:
+        return rule_views(call.plane)
+
+    def shows(labels: Mapping[str, str]) -> bool:
+        return call.sight.sees(**{name: labels.get(name, "") for name in PLACE})
+
+    views = rule_views(call.plane, shows)
+    return [view for view in views if not any(view.labels.get(name) for name in PLACE) or shows(view.labels)]
 
 
 @operation("rules.check", scope=Shared("it looks at nothing but the text it is given"))
@@ -79,21 +93,25 @@ def check_rule_text(call: Call, *, text: str, file: str = "rules.yml") -> RuleCh
     return RuleCheck(ok=not found, groups=len(groups), rules=sum(len(one.rules) for one in groups), problems=found)
 
 
-def rule_views(plane: Plane) -> list[RuleView]:
-    """The rules in force in the order written."""
+def rule_views(plane: Plane, shows: Callable[[Mapping[str, str]], bool] = lambda labels: True) -> list[RuleView]:
+    """The rules in force in the order written; of their alerts those count whose labels `shows` passes."""
     with plane.store.read() as tx:
         known = rows.groups(tx)
     return [
-        _view(plane, group, rule, known.get((group.file, group.name)))
+        _view(plane, group, rule, known.get((group.file, group.name)), shows)
         for group in groups_of(plane.catalogs.current())
         for rule in group.rules
     ]
 
 
-def _view(plane: Plane, group: RuleGroup, rule: Rule, row: GroupRow | None) -> RuleView:
+def _view(
+    plane: Plane, group: RuleGroup, rule: Rule, row: GroupRow | None, shows: Callable[[Mapping[str, str]], bool]
+) -> RuleView:
     error = row.faults.get(rule.name, "") if row else "it was not evaluated yet"
     active = (
-        [one for one in active_alerts(row.state if row else None) if one["rule"] == rule.name] if rule.alert else []
+        [one for one in active_alerts(row.state if row else None) if one["rule"] == rule.name and shows(one["labels"])]
+        if rule.alert
+        else []
     )
     return RuleView(
         file=group.file, group=group.name, name=rule.name, kind="alert" if rule.alert else "record",

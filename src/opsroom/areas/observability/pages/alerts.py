@@ -8,12 +8,12 @@ from typing import Any
 
 from opsroom.areas.observability import store as rows
 from opsroom.areas.observability.operations.alerts import AlertView, alert_view, find_alert
-from opsroom.areas.observability.operations.rules import RuleView, rule_views
+from opsroom.areas.observability.operations.rules import RuleView, list_rules, rule_views
 from opsroom.areas.observability.pages.seen import seen, telemetry_problem
 from opsroom.contracts.facts import RunbookFor
 from opsroom.contracts.pages import PageRequest, View
 from opsroom.kernel.clock import stamp
-from opsroom.kernel.errors import Forbidden, Invalid, NotFound, Place
+from opsroom.kernel.errors import Invalid, NotFound, Place
 from opsroom.kernel.ledger import Event
 
 LIVE = ("alert.", "rules.", "waiver.", "incident.")
@@ -27,7 +27,7 @@ def listing(asked: PageRequest) -> View:
     plane = asked.call.plane
     with plane.store.read() as tx:
         on, past = rows.open_alerts(tx), rows.alerts(tx, states=("resolved",), since=asked.scope.since, limit=PAST)
-    rules = rule_views(plane)
+    rules = list_rules(asked.call)
     values = {
         "on": [alert_view(plane, one) for one in reversed(seen(asked, on))],
         "past": [alert_view(plane, one) for one in seen(asked, past)],
@@ -43,7 +43,7 @@ def listing(asked: PageRequest) -> View:
 def show(asked: PageRequest) -> View:
     """One alert, by its id or its name; of a rule that never fired, the rule. Error: not found; not allowed."""
     plane, id = asked.call.plane, asked.params["id"]
-    rule = next((one for one in rule_views(plane) if one.name == id and one.kind == "alert"), None)
+    rule = next((one for one in list_rules(asked.call) if one.name == id and one.kind == "alert"), None)
     try:
         alert = find_alert(plane, id)
     except NotFound:
@@ -53,8 +53,7 @@ def show(asked: PageRequest) -> View:
             template="observability/rule.html", values={"rule": rule}, title=rule.name, code=_place(rule),
             api="/api/v1/rules", live=LIVE,
         )  # fmt: skip
-    if not seen(_unscoped(asked), [alert]):
-        raise Forbidden(f"alert {id} is of a team or an environment that your roles do not cover")
+    asked.call.sight.require(alert)
     with plane.store.read() as tx:
         past = [one for one in rows.alerts(tx, name=alert.name, limit=PAST) if one.id != alert.id]
     view = alert_view(plane, alert)
@@ -103,7 +102,7 @@ def _events(asked: PageRequest, alert: AlertView) -> list[Event]:
     """Its end, its firing, and what led to it, newest first."""
     ledger = asked.call.plane.ledger
     told = [ledger.get(alert.resolved_event)] if alert.resolved_event else []
-    return [*told, *(ledger.chain(alert.fired_event) if alert.fired_event else [])]
+    return asked.call.sight.only([*told, *(ledger.chain(alert.fired_event) if alert.fired_event else [])])
 
 
 def _matchers(alert: AlertView) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from opsroom.areas.observability import signals
 from opsroom.areas.observability.operations.logs import log_line, scoped
 from opsroom.areas.observability.pages.seen import telemetry_problem
+from opsroom.areas.observability.patterns import patterns_in
 from opsroom.areas.observability.recent import recent
 from opsroom.contracts.pages import PageRequest, View
 from opsroom.kernel.errors import UserError
@@ -30,7 +31,7 @@ def explore(asked: PageRequest) -> View:
     problem = telemetry_problem(asked)
     values: dict[str, Any] = {
         "metrics_query": query, "logs_query": search, "level": level, "problem": problem, "charts": _charts(asked, query),
-        "completions": [] if problem else recent(asked.call.plane, "names", NAMES_SECONDS, lambda: _completions(asked)),
+        "completions": [] if problem else recent(asked.call.plane, ("names", *asked.call.sight.key()), NAMES_SECONDS, lambda: _completions(asked)),
         **_logs(asked, search, level),
     }  # fmt: skip
     return View(
@@ -53,7 +54,7 @@ def _charts(asked: PageRequest, query: str) -> list[dict[str, Any]]:
 
 def _completions(asked: PageRequest) -> list[dict[str, str]]:
     """What the query bar offers: metric names, and for each kind of metric the expression people mean by it."""
-    telemetry, now = asked.call.plane.telemetry, asked.call.plane.clock.now().timestamp()
+    telemetry, now = asked.call.telemetry, asked.call.plane.clock.now().timestamp()
     try:
         names = telemetry.label_values("__name__", [], now - NAMES_BACK, now)
         told = {one.metric: one for one in telemetry.metadata()}
@@ -77,22 +78,39 @@ def _help(metadata: Metadata | None) -> str:
 
 def _logs(asked: PageRequest, search: str, level: str) -> dict[str, Any]:
     """The lines, how many there were over time by level, and what went wrong."""
-    scope, telemetry = asked.scope, asked.call.plane.telemetry
+    scope, telemetry = asked.scope, asked.call.telemetry
     start, end = scope.since.timestamp(), scope.until.timestamp()
     within = scoped(search, scope.service, scope.environment)
     only = f'level:"{level}"' if level else ""
     text = " AND ".join(part for part in (within, only) if part)
     try:
-        page = telemetry.search_logs(text, start, end, limit=LINES, before=asked.query.get("after", ""))
+        patterns = _patterns(asked, text, start, end) if asked.query.get("view") == "patterns" else None
+        page = telemetry.search_logs(
+            text, start, end, limit=LINES if patterns is None else 1, before=asked.query.get("after", "")
+        )
         counts = telemetry.log_histogram(within, start, end, buckets=BUCKETS)
     except UserError as error:
-        return {"lines": [], "next": "", "histogram": None, "levels": [], "logs_error": str(error)}
+        return {"lines": [], "next": "", "histogram": None, "levels": [], "patterns": None, "logs_error": str(error)}
     levels = {name: sum(one.count for one in counts if one.group == name) for name in {one.group for one in counts}}
     return {
-        "lines": [log_line(record) for record in page.records], "next": page.before, "logs_error": "",
+        "patterns": patterns, "lines": [log_line(record) for record in page.records], "next": page.before, "logs_error": "",
         "histogram": _histogram(counts, start, end) if counts else None,
         "levels": [(name, levels[name]) for name in _ordered(levels)],
     }  # fmt: skip
+
+
+def _patterns(asked: PageRequest, text: str, start: float, end: float) -> dict[str, Any]:
+    """The patterns of the lines, and the last deployment of the scope, since when some are new."""
+    scope = asked.scope
+    subjects = [
+        f"{kind}:{value}" for kind, value in (("service", scope.service), ("environment", scope.environment)) if value
+    ]
+    ledger = asked.call.plane.ledger
+    deployed = asked.call.sight.only(
+        ledger.find(types=["deployment.finished"], subjects=subjects, until=scope.until, limit=20)
+    )[:1]
+    since = deployed[0].time.timestamp() if deployed else None
+    return {"deployed": deployed, "found": patterns_in(asked.call.telemetry, text, start, end, since=since)}
 
 
 def _histogram(counts: Sequence[LogCount], start: float, end: float) -> dict[str, Any]:
@@ -106,7 +124,7 @@ def _histogram(counts: Sequence[LogCount], start: float, end: float) -> dict[str
             if one.group == level:
                 values[min(BUCKETS - 1, max(0, round((one.time - start) / width)))] += one.count
         series.append({"name": level or "no level", "values": values, "colour": COLOURS.get(level)})
-    return {"times": times, "series": series}
+    return {"times": times, "series": series, "until": end}
 
 
 def _ordered(levels: Any) -> list[str]:

@@ -114,6 +114,7 @@ def around_deployment(asked: PageRequest) -> View | None:
     )
     if not told:
         return None
+    asked.call.sight.require(told[0])
     ended, place = told[0].time, (told[0].subject("service"), told[0].subject("environment"))
     now = plane.clock.now()
     until = min(now, ended + AROUND, _next(plane, *place, ended) or now)

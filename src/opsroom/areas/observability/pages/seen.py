@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 from opsroom.areas.observability.recent import recent
-from opsroom.contracts.facts import OwnerOf
 from opsroom.contracts.pages import PageRequest
-from opsroom.kernel.actors import Resource
 
 HEALTH_SECONDS = 1.0
 
@@ -27,22 +25,15 @@ P = TypeVar("P", bound=Placed)
 
 def seen(asked: PageRequest, found: Iterable[P]) -> list[P]:
     """Those in the scope of the page that the person may read."""
-    call, scope = asked.call, asked.scope
-    owners: dict[str, str] = {}
-    kept = []
-    for one in found:
-        if one.service and one.service not in owners:
-            owners[one.service] = (call.ask(OwnerOf(one.service)).value or "").removeprefix("group:")
-        owner = owners.get(one.service, "")
-        inside = (
-            scope.service in ("", one.service)
-            and scope.environment in ("", one.environment)
-            and scope.team in ("", owner)
-        )
-        resource = Resource(kind="telemetry", team=owner, environment=one.environment)
-        if inside and call.plane.actors.may(call.actor, "read", resource).allowed:
-            kept.append(one)
-    return kept
+    sight, scope = asked.call.sight, asked.scope
+    return [
+        one
+        for one in found
+        if scope.service in ("", one.service)
+        and scope.environment in ("", one.environment)
+        and scope.team in ("", sight.owner(one.service) if one.service else "")
+        and sight.sees(service=one.service, environment=one.environment)
+    ]
 
 
 def telemetry_problem(asked: PageRequest) -> str:

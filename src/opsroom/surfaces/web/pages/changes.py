@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from opsroom.contracts.formats import short
 from opsroom.contracts.pages import PageDeclaration, PageRequest, View
 from opsroom.kernel.errors import NotFound
-from opsroom.surfaces.web.formats import short
 from opsroom.surfaces.web.scope import read_scope
-from opsroom.surfaces.web.sight import Sight
 
 if TYPE_CHECKING:
     from opsroom.kernel.ledger import Event
@@ -55,30 +54,30 @@ class ChangesPages:
         self, asked: PageRequest, types: Sequence[str], subjects: Sequence[str], actor: str, after: str
     ) -> tuple[list[Event], bool]:
         """One page of what this person may see, and whether there is more; gives up after a while where they see nothing."""
-        sight, seen = Sight(asked.call), []
+        sight, seen = asked.call.sight, []
         for _ in range(NOTHING_SEEN):
             batch = self._web.plane.ledger.find(
                 types=types, subjects=subjects, actor=actor, since=asked.scope.since, until=asked.scope.until,
                 after=after, limit=PAGE + 1,
             )  # fmt: skip
-            seen += [event for event in batch if sight.sees(event)]
+            seen += [event for event in batch if sight.shows(event)]
             if len(seen) > PAGE or len(batch) <= PAGE:
                 break
             after = batch[-1].id
         return seen[:PAGE], len(seen) > PAGE
 
     def _show(self, asked: PageRequest) -> View:
-        ledger, sight = self._web.plane.ledger, Sight(asked.call)
+        ledger, sight = self._web.plane.ledger, asked.call.sight
         id = asked.params["id"]
         chain = ledger.chain(id)
-        if not sight.sees(chain[0]):
+        if not sight.shows(chain[0]):
             raise NotFound(f"event {id!r} is not in the ledger")
-        effects = [event for event in ledger.effects(id) if sight.sees(event)]
+        effects = [event for event in ledger.effects(id) if sight.shows(event)]
         return View(
             template="pages/change.html",
             values={
                 "event": chain[0],
-                "causes": [event for event in reversed(chain[1:]) if sight.sees(event)],
+                "causes": [event for event in reversed(chain[1:]) if sight.shows(event)],
                 "effects": effects,
                 "later": {event.id: len(ledger.effects(event.id)) for event in effects},
                 "text": json.dumps(dict(chain[0].data), indent=2, ensure_ascii=False, default=str),
@@ -91,11 +90,11 @@ class ChangesPages:
     def _compare(self, asked: PageRequest) -> View:
         now = asked.call.plane.clock.now()
         scope = read_scope({"since": asked.query.get("from", "24h"), "until": asked.query.get("to", "")}, now)
-        sight = Sight(asked.call)
+        sight = asked.call.sight
         found = self._web.plane.ledger.find(
             subjects=_subjects(asked), since=scope.since, until=scope.until, limit=COMPARED
         )
-        events = [event for event in found if sight.sees(event)]
+        events = [event for event in found if sight.shows(event)]
         changes = [event for event in events if self._web.sentences.is_change(event.type)]
         return View(
             template="pages/compare.html",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from opsroom.contracts.pages import PageDeclaration, PageRequest, View
 from opsroom.surfaces.web.data import as_query
-from opsroom.surfaces.web.sight import Sight
 
 if TYPE_CHECKING:
     from opsroom.surfaces.web.frame import Web
@@ -22,7 +21,7 @@ class OverviewPage:
         self.pages = (PageDeclaration(path="/", title="Overview", render=self._render, nav="Overview", key="o"),)
 
     def _render(self, asked: PageRequest) -> View:
-        scope, sight = asked.scope, Sight(asked.call)
+        scope, sight = asked.scope, asked.call.sight
         matchers = as_query({"service": scope.service, "environment": scope.environment})
         subjects = [
             f"{kind}:{value}"
@@ -39,7 +38,7 @@ class OverviewPage:
             template="pages/overview.html",
             values={
                 "in_force": bool(self._web.plane.catalogs.current().commit),
-                "changes": [event for event in found if sight.sees(event)][:RECENT],
+                "changes": [event for event in found if sight.shows(event)][:RECENT],
                 "rate": f"sum by (service) (rate(http_requests_total{{{matchers}}}[1m]))",
                 "errors": _errors(matchers),
             },

@@ -8,7 +8,6 @@ from opsroom.contracts.facts import OwnerOf
 from opsroom.contracts.pages import PageDeclaration, PageRequest, View
 from opsroom.kernel.errors import NotFound
 from opsroom.surfaces.web.catalogue import Catalogue
-from opsroom.surfaces.web.sight import Sight
 
 if TYPE_CHECKING:
     from opsroom.surfaces.web.frame import Web
@@ -61,7 +60,7 @@ class ServicesPages:
         if name not in catalogue.services():
             known = ", ".join(catalogue.services()) or "none yet"
             raise NotFound(f"service {name!r} is not in the catalog; the services are: {known}")
-        sight = Sight(asked.call)
+        sight = asked.call.sight
         found = self._web.plane.ledger.find(
             types=self._web.sentences.changes() or ("change.pushed",), subjects=[f"service:{name}"], limit=4 * RECENT
         )
@@ -72,7 +71,7 @@ class ServicesPages:
                 "name": name,
                 "about": catalogue.about(name),
                 "owner": owner,
-                "changes": [event for event in found if sight.sees(event)][:RECENT],
+                "changes": [event for event in found if sight.shows(event)][:RECENT],
                 "depends_on": catalogue.depends_on(name),
                 "used_by": catalogue.used_by(name),
             },
