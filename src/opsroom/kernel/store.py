@@ -149,13 +149,25 @@ class Store:
             finally:
                 connection.rollback()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Tx]:
+        """A read of many statements that all see one moment, on PostgreSQL too."""
+        if self.dialect == "sqlite":
+            with self.read() as tx:
+                yield tx
+            return
+        with self.engine.connect().execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        ) as connection:
+            yield Tx(connection)
+
     def close(self) -> None:
         self.engine.dispose()
 
     def backup_to(self, path: Path) -> None:
-        """A consistent copy of an SQLite database while it is in use (SQLite online backup). Other databases: Invalid."""
+        """A consistent copy of an SQLite database while it is in use (SQLite online backup). Other databases are dumped: Invalid."""
         if self.dialect != "sqlite":
-            raise Invalid(f"{self.dialect} is backed up by its own tools (pg_dump); Opsroom copies SQLite only")
+            raise Invalid(f"{self.dialect} has no online copy; dump it instead")
         import sqlite3
 
         with self.engine.connect() as connection, sqlite3.connect(path) as target:

@@ -6,13 +6,15 @@ A tar file: `manifest.json` first, then `opsroom.sqlite`, `checkpoints.jsonl` an
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import os
 import shutil
 import sqlite3
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +25,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from opsroom.kernel.archives import extract_member
 from opsroom.kernel.blobs import Blobs
 from opsroom.kernel.clock import SystemClock
-from opsroom.kernel.errors import Invalid
+from opsroom.kernel.copying import dump
+from opsroom.kernel.errors import Invalid, NotFound
 from opsroom.kernel.ledger import Ledger
+from opsroom.kernel.migrations import Migration
 from opsroom.kernel.store import Store
 from opsroom.kernel.verification import Checkpoint, CheckpointKey, read_checkpoints, verify
 
@@ -41,18 +45,47 @@ class Proof:
     tables: int
 
 
-def write_opsroom(store: Store, blobs: Blobs, checkpoints: Path, work: Path, target: Path) -> dict[str, Any]:
-    """Writes the archive of a plane's state to `target`, in use or not, and returns its manifest. `work` is an empty folder."""
+def write_opsroom(
+    store: Store, migrations: Sequence[Migration], blobs: Blobs, checkpoints: Path, work: Path, target: Path
+) -> dict[str, Any]:
+    """Writes the archive of a plane's state to `target`, in use or not, and returns its manifest. `work` is an empty folder. The
+    archive of a state on PostgreSQL holds its tables in an SQLite file too, so that it is proven and restored without a PostgreSQL."""
     copy = work / "opsroom.sqlite"
-    store.backup_to(copy)
+    if store.dialect == "sqlite":
+        store.backup_to(copy)
+    else:
+        dump(store, copy, migrations)
     members: dict[str, Path] = {"opsroom.sqlite": copy}
     if checkpoints.exists():
         kept = work / "checkpoints.jsonl"
         kept.write_bytes(checkpoints.read_bytes())
         members["checkpoints.jsonl"] = kept
     # The copy of the database is older than this listing, so every blob it refers to is in it.
-    members |= {f"blobs/{digest.removeprefix('sha256:')}": blobs.path(digest) for digest in sorted(blobs.digests())}
+    members |= _blobs(blobs, work / "blobs")
     return _write(target, members, {"what": "opsroom", "tables": _counts(copy), "last_seq": _last_seq(copy)})
+
+
+def _blobs(blobs: Blobs, held: Path) -> dict[str, Path]:
+    """Every blob as a member. A link of our own holds each until it is in the archive: one that nothing refers to may be swept."""
+    held.mkdir()
+    members = {}
+    for digest in sorted(blobs.digests()):
+        name = digest.removeprefix("sha256:")
+        try:
+            _hold(blobs.path(digest), held / name)
+        except (FileNotFoundError, NotFound):
+            continue
+        members[f"blobs/{name}"] = held / name
+    return members
+
+
+def _hold(path: Path, to: Path) -> None:
+    try:
+        os.link(path, to)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise
+        shutil.copyfile(path, to)  # The blobs are on another disk, or on one that has no links.
 
 
 def write_folder(folder: Path, work: Path, target: Path) -> dict[str, Any]:

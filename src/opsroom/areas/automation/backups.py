@@ -112,10 +112,8 @@ def state_of(backups: Sequence[Backup], max_age: float, now: datetime) -> str:
 def _archive(plane: Plane, spec: Any, work: Path, archive: Path) -> dict[str, Any]:
     if spec.what == "folder":
         return write_folder(Path(spec.folder), work, archive)
-    if plane.store.dialect != "sqlite":
-        raise Invalid(f"{plane.store.dialect} is backed up by its own tools (pg_dump); Opsroom backs up SQLite only")
     checkpoints = CheckpointKey(plane.settings.keys).file
-    return write_opsroom(plane.store, plane.blobs, checkpoints, work, archive)
+    return write_opsroom(plane.store, plane.migrations, plane.blobs, checkpoints, work, archive)
 
 
 def _store(plane: Plane, where: str) -> Blobs:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from opsroom.kernel.errors import Conflict
+from opsroom.kernel.errors import Conflict, Invalid
 
 
 @click.command("restore")
@@ -22,7 +22,8 @@ from opsroom.kernel.errors import Conflict
 @click.option(
     "--keys", type=click.Path(path_type=Path), help="Folder of the keys that signed the ledger; default: OPSROOM_KEYS."
 )
-def restore(archive: Path, into: Path, keys: Path | None) -> None:
+@click.option("--database", default="", help="An empty PostgreSQL (postgresql://…) to load the tables into.")
+def restore(archive: Path, into: Path, keys: Path | None, database: str) -> None:
     """Verify a backup, and unpack it as a state folder."""
     from opsroom.areas.automation.archive import prove
     from opsroom.areas.automation.archive import restore as unpack
@@ -43,6 +44,8 @@ def restore(archive: Path, into: Path, keys: Path | None) -> None:
             manifest = unpack(content, unpacked)
         proof = prove(unpacked, manifest, CheckpointKey(folder) if signed else None)
         _arrange(unpacked, manifest, Path(work) / "state")
+        if database:
+            _load(Path(work) / "state" / "opsroom.sqlite", database)
         if into.exists():
             into.rmdir()
         (Path(work) / "state").rename(into)
@@ -58,7 +61,23 @@ def restore(archive: Path, into: Path, keys: Path | None) -> None:
             click.echo(
                 f"{folder / 'checkpoints.jsonl'} tells of events after this backup: `opsroom ledger verify` will report a cut tail"
             )
-        click.echo(f"start it with: OPSROOM_STATE={into} OPSROOM_KEYS={folder} opsroom serve")
+        where = " OPSROOM_DATABASE=…" if database else ""
+        click.echo(f"start it with: OPSROOM_STATE={into} OPSROOM_KEYS={folder}{where} opsroom serve")
+
+
+def _load(file: Path, database: str) -> None:
+    """Moves the tables from the file to a database."""
+    from opsroom.kernel.copying import load
+    from opsroom.kernel.store import Store
+
+    if not file.exists():
+        raise Invalid("this backup holds a folder, and no tables; leave --database out")
+    target = Store(database)
+    try:
+        load(file, target)
+    finally:
+        target.close()
+    file.unlink()
 
 
 def _newest(keys: Path) -> int:
