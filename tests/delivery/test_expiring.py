@@ -14,7 +14,9 @@ import sqlalchemy as sa
 from opsroom.areas.delivery.artifact_store import ARTIFACTS
 from opsroom.areas.delivery.expiring import LOG_DAYS, VERSIONS_KEPT, blobs, expire
 from opsroom.areas.delivery.operations.deployments import create_deployment, rollback_deployment
+from opsroom.areas.delivery.proxy import LOG_LIMIT
 from opsroom.areas.delivery.releases import set_aside, unpack
+from opsroom.areas.delivery.running import keep
 from opsroom.kernel.errors import Invalid
 
 pytestmark = pytest.mark.slow
@@ -121,3 +123,15 @@ def test_output_of_what_ended_stays_for_its_days(shop: Any) -> None:
     grow_old(shop, LOG_DAYS + 0.1)
     expire(shop.plane)
     assert len(list(logs.iterdir())) == 1
+
+
+def test_the_proxys_own_log_is_begun_anew(shop: Any) -> None:
+    shop.environment()
+    keep(shop.plane)
+    log = shop.plane.settings.state / "proxy" / "caddy.log"
+    before = log.stat().st_size
+    keep(shop.plane)
+    assert log.stat().st_size >= before > 0
+    os.truncate(log, LOG_LIMIT + 1)
+    keep(shop.plane)
+    assert log.stat().st_size < before + 10_000

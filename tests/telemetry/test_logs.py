@@ -125,6 +125,23 @@ def test_the_position_moves_only_when_the_lines_were_acknowledged(scene: Scene) 
     assert scene.kept.messages == ["one", "two"]
 
 
+def test_positions_in_files_that_were_removed_are_forgotten(scene: Scene) -> None:
+    first, positions = scene.log, scene.folder / "positions.json"
+    scene.append("one\n")
+    scene.follower.round()
+    rotated = first.rename(first.with_name("shop.log.1"))
+    scene.log = scene.folder / "other.log"
+    scene.append("two\n")
+    scene.follower.round()
+    assert str(first) in positions.read_text(), "what rotation made of it is there"
+    rotated.unlink()
+    scene.log = scene.folder / "third.log"
+    scene.append("three\n")
+    scene.follower.round()
+    assert str(first) not in positions.read_text() and "other.log" in positions.read_text()
+    assert scene.kept.messages == ["one", "two", "three"]
+
+
 def test_reads_json_lines() -> None:
     line = (
         '{"time":"2026-11-23T14:00:00.5Z","level":"WARN","msg":"slow","trace_id":"abc","http":{"status":500},'

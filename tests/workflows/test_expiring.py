@@ -77,6 +77,8 @@ def words(engine: Engine, run: str) -> str:
 def test_logs_and_artefacts_leave_after_their_days_and_the_run_says_so(at_work: tuple[Engine, Store, Path]) -> None:
     engine, store, state = at_work
     first = run(engine, "evt_1")
+    again = engine.rerun(first, actor="person:maria")
+    assert engine.wait(again.id, 30).conclusion == "success", "its artefact takes the place of the one before"
     assert expire(store, state, 6) == Expired() and expire(store, state, 89).logs == 0
     assert "hello from build" in words(engine, first) and [one.name for one in engine.artifacts(first)] == ["dist"]
     assert expire(store, state, 91, run_log_days=120) == Expired(artifacts=1, caches=0)

@@ -113,6 +113,7 @@ class LogFollower:
         except FileNotFoundError:
             return stored
         self._open[path] = fresh
+        self._forget_gone()
         self._remember(path, Position(inode=os.fstat(fresh.fileno()).st_ino))
         return stored + self._read(path, fresh, source, last=False)
 
@@ -154,6 +155,11 @@ class LogFollower:
         known = min(offset, _HEAD_BYTES)
         self._remember(path, Position(position.inode, offset, _head(file, known), known))
         return len(records)
+
+    def _forget_gone(self) -> None:
+        """Positions in files that were removed, with all that rotation made of them, are of no more use."""
+        for path in [one for one in self._positions if not Path(one).exists() and not _siblings(Path(one))]:
+            del self._positions[path]
 
     def _position(self, path: str) -> Position:
         return self._positions.get(path, Position())

@@ -27,6 +27,7 @@ from opsroom.areas.delivery.processes import Process, probe
 from opsroom.kernel.errors import MissingTool, Unavailable
 from opsroom.kernel.settings import child_environment
 
+LOG_LIMIT = 16_000_000
 SOCKET_PATH_LIMIT = 100
 START_SECONDS = 10.0
 NOWHERE = "127.0.0.1:1"
@@ -87,6 +88,12 @@ class Proxy:
         """Requests Caddy has sent to an upstream and not yet answered."""
         found = self._ask("GET", "/reverse_proxy/upstreams") or []
         return sum(item["num_requests"] for item in found if item["address"] == address)
+
+    def trim(self) -> None:
+        """Begins Caddy's own log anew when it is over its limit; Caddy appends, so no line is torn."""
+        log = self._folder / "caddy.log"
+        if log.exists() and log.stat().st_size > LOG_LIMIT:
+            os.truncate(log, 0)
 
     def stop(self) -> None:
         """Ends Caddy: the last thing of a demonstration or a test, never of a server's own end."""

@@ -28,6 +28,7 @@ def keep(plane: Plane) -> None:
         except Unavailable as error:
             fault = error
     keep_services(plane, one)
+    one.proxy.trim()
     if fault is not None:
         raise fault
 
