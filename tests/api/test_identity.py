@@ -159,3 +159,33 @@ def test_extra_routes_have_the_same_identity_and_ask_before_they_run(
 
     assert [status(client, "/api/v1/query") for client in (anonymous, viewer, admin)] == [401, 200, 200]
     assert [status(client, "/loki/push") for client in (anonymous, viewer, admin)] == [401, 403, 200]
+
+
+def test_what_an_event_says_can_be_erased_with_a_reason(
+    admin: TestClient, plane: Plane, as_person: Callable[..., TestClient]
+) -> None:
+    with plane.store.begin() as tx:
+        told = plane.ledger.record(
+            tx, "person.added", actor="person:admin", subjects=("person:eve",), data={"home": "Rose Lane 5"}
+        )
+    plane.ledger.seal()
+    path = f"{PREFIX}/ledger/{told.id}/erase"
+    lead = as_person("lead", "admin", team="shop")
+    assert lead.post(path, json={"reason": "asked for"}).status_code == 403
+    assert admin.post(path, json={"reason": " "}).status_code == 422
+    assert admin.post(f"{PREFIX}/ledger/evt_none/erase", json={"reason": "asked for"}).status_code == 404
+    assert admin.post(path, json={"reason": "asked for by eve"}).json()["erased"] == "asked for by eve"
+    assert admin.post(path, json={"reason": "again"}).status_code == 409
+    assert "Rose Lane" not in admin.get(f"{PREFIX}/events/{told.id}").text
+    plane.ledger.seal()
+    (erasure,) = plane.ledger.find(types=["event.erased"])
+    assert erasure.cause == told.id and erasure.data["reason"] == "asked for by eve" and erasure.actor == "person:admin"
+    assert admin.post(f"{PREFIX}/ledger/{erasure.id}/erase", json={"reason": "hide it"}).status_code == 409
+    checked = admin.get(f"{PREFIX}/ledger/verify").json()
+    assert checked["ok"] and checked["erased"] == 1
+
+
+def test_the_schema_of_a_kind_is_told(admin: TestClient) -> None:
+    told = admin.get(f"{PREFIX}/catalog/schema?kind=Component").json()
+    assert told["kinds"] == ["Component"] and told["document"]["$defs"]["Metadata"]
+    assert admin.get(f"{PREFIX}/catalog/schema?kind=Unicorn").status_code == 404

@@ -35,14 +35,13 @@ QUERIES: dict[str, dict[str, str]] = {
     "metrics.range": {"query": "up"},
     "rules.check": {"text": "groups: []"},
     "access.explain": {"actor": "person:admin", "needs": "read"},
-    "schemas.show": {"kind": "Task"},
 }
 """What the reads that need to be told more than an id are told."""
 UNTOLD = {
     "areas", "oncall.show", "teams.list", "services", "catalog", "prices.list", "budgets.list", "rules", "slos.list", "targets.list",
     "metrics", "logs.search", "tasks", "schedules.list", "workflows", "repositories", "environments", "traffic.show", "dora.show",
     "loadtests.plan", "docs.list", "runs.log", "runs.waiting", "artifacts.provenance", "ledger", "access", "tokens.list", "drift.list",
-    "configurations.list", "costs.summary", "loadtests.compare", "links.list", "events.effects", "schemas",
+    "configurations.list", "costs.summary", "loadtests.compare", "links.list", "events.effects",
 }  # fmt: skip
 """Operations, or nouns, whose answers hold no text of the rows that this test makes: what they leave out is proven elsewhere, or is nothing."""
 BODIES: dict[str, dict[str, Any]] = {

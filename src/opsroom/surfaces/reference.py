@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 
+from opsroom.contracts import scopes
 from opsroom.contracts.actions import Action
 from opsroom.contracts.area import Area
 from opsroom.contracts.events import EventType
@@ -76,7 +77,7 @@ _OPERATIONS = """
 Every verb is one function. The command line and the API are derived from its signature, so each verb has the same name and the same
 parameters on both. Commands print a table, or JSON with `--json`. The API stands under `/api/v1` and describes itself as OpenAPI 3.1 at
 `/api/v1/openapi.json`. *Needs* is the least that a role must give: a viewer may read, an operator may operate too, an approver may
-approve too, an admin may do everything; [access](../guides/access.md) says more.
+approve too, an admin may do everything; and on which teams and environments, as [access](../guides/access.md) explains.
 """
 
 
@@ -98,13 +99,29 @@ def _operation(operation: Operation) -> Iterator[str]:
         yield f"Only in this process: {operation.local}\n"
     else:
         yield f"    {_command_line(derived)}\n    {derived.method} {surface.PREFIX}{derived.path}\n"
-    yield f"Needs: {operation.needs}. Answers {said(derived.result)}.\n"
+    yield f"Needs: {operation.needs}{_scope(operation)}. Answers {said(derived.result)}.\n"
     rows = [
         (f"`{one.name}`", value_of(one.type), "required" if one.required else _default(one.default))
         for one in derived.parameters
     ]
     if rows:
         yield _table(("parameter", "", "default"), rows)
+
+
+def _scope(operation: Operation) -> str:
+    """On what the role must be held."""
+    match operation.scope:
+        case scopes.Shared(why):
+            return f", anywhere: {why}"
+        case scopes.Sifted(how):
+            return f", anywhere; it gives {how}"
+        case scopes.Seen():
+            return ", anywhere; it gives what the reader's roles cover"
+        case scopes.Whole():
+            return ", for every team and environment"
+        case scopes.Named():
+            return ", on the team and environment that its parameters name"
+    return ", on the team and environment of what it is about"
 
 
 def _command_line(derived: surface.Derived) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from opsroom.contracts.operations import Model, operation
 from opsroom.contracts.scopes import Shared
-from opsroom.kernel.resources import KINDS, Resource
+from opsroom.kernel.errors import NotFound
+from opsroom.kernel.resources import KINDS, Resource, schema_of
 
 if TYPE_CHECKING:
     from opsroom.contracts.plane import Call
@@ -48,6 +49,13 @@ class CatalogProblems(Model):
     problems: list[ProblemView]
 
 
+class CatalogSchema(Model):
+    """A JSON Schema (2020-12) of one document of any of these kinds; a kind known by its path stands in its `$defs` alone."""
+
+    kinds: list[str]
+    document: dict[str, Any]
+
+
 @operation("catalog.show", scope=Shared("the ops repo is what all teams decide together"))
 def catalog_show(call: Call, *, kind: str = "", name: str = "") -> CatalogView:
     """What the ops repo declares, of one kind or all; with `name` the whole of it. Error: no such resource."""
@@ -71,6 +79,16 @@ def catalog_problems(call: Call) -> CatalogProblems:
         ProblemView(place=str(one.place), message=one.message, way_out=one.way_out) for one in catalogs.problems()
     ]
     return CatalogProblems(commit=catalogs.offered, in_force=catalogs.current().commit, problems=problems)
+
+
+@operation("catalog.schema", scope=Shared("what may be written is the same for every team"))
+def catalog_schema(call: Call, *, kind: str = "") -> CatalogSchema:
+    """The JSON Schema of what the ops repo may declare, of one kind or all, for editors and checks. Error: no such kind."""
+    declared = [*KINDS, *(one for area in call.plane.areas for one in area.kinds)]
+    found = [one for one in declared if kind in ("", one.name)]
+    if not found:
+        raise NotFound(f"kind {kind!r} is none of {', '.join(sorted({one.name for one in declared}))}")
+    return CatalogSchema(kinds=[one.name for one in found], document=schema_of(found))
 
 
 def _resource(resource: Resource, *, whole: bool) -> ResourceView:

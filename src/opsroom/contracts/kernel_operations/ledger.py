@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.scopes import SEEN, WHOLE, Shared
 from opsroom.contracts.sentences import Sentences
+from opsroom.kernel.errors import Conflict, Invalid
 from opsroom.kernel.ledger import Event
 from opsroom.kernel.verification import CheckpointKey, read_checkpoints, verify, write_checkpoint
 
@@ -108,6 +109,24 @@ def ledger_checkpoint(call: Call) -> CheckpointView:
     plane, key = call.plane, CheckpointKey(call.plane.settings.keys)
     made = write_checkpoint(plane.store, plane.clock, key)
     return CheckpointView(seq=made.seq if made else None, hash=made.hash if made else "", file=str(key.file))
+
+
+@operation("ledger.erase", needs="admin", scope=WHOLE)
+def ledger_erase(call: Call, id: str, *, reason: str) -> EventView:
+    """Erase what an event says, such as personal data; that it happened, when and by whom stays, and the ledger still verifies.
+
+    It cannot be undone. Copies outside the ledger, backups among them, are not touched. Error: not found; no reason; erased already."""
+    plane, why = call.plane, " ".join(reason.split())
+    if not why:
+        raise Invalid("an erasure needs a reason that an auditor will understand")
+    event = plane.ledger.get(id)
+    if event.erased:
+        raise Conflict(f"event {id} is erased already: {event.erased}")
+    if event.type == "event.erased":
+        raise Conflict(f"event {id} tells why another was erased, and stays")
+    with plane.store.begin() as tx:
+        plane.ledger.erase(tx, id, actor=call.actor.id, reason=why)
+    return _events(call, [plane.ledger.get(id)])[0]
 
 
 def _events(call: Call, events: list[Event]) -> list[EventView]:

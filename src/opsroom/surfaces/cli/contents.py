@@ -73,7 +73,7 @@ SECTIONS: tuple[Section, ...] = (
     )),
     Section("kernel", "Who may do what, what happened, and what is excepted.", (
         Noun("areas", "opsroom.contracts.kernel_operations", ("list",)),
-        Noun("catalog", "opsroom.contracts.kernel_operations", ("show", "problems")),
+        Noun("catalog", "opsroom.contracts.kernel_operations", ("show", "problems", "schema")),
         Noun("people", "opsroom.contracts.kernel_operations", ("list", "add")),
         Noun("grants", "opsroom.contracts.kernel_operations", ("list", "create", "revoke")),
         Noun("tokens", "opsroom.contracts.kernel_operations", ("list", "create", "revoke")),
@@ -83,7 +83,7 @@ SECTIONS: tuple[Section, ...] = (
         Noun("secrets", "opsroom.contracts.kernel_operations", ("list", "set", "delete", "rotate")),
         Noun("waivers", "opsroom.contracts.kernel_operations", ("list", "show", "create", "end")),
         Noun("events", "opsroom.contracts.kernel_operations", ("list", "show", "chain", "effects")),
-        Noun("ledger", "opsroom.contracts.kernel_operations", ("verify", "checkpoint")),
+        Noun("ledger", "opsroom.contracts.kernel_operations", ("verify", "checkpoint", "erase")),
     )),
 )
 # fmt: on
