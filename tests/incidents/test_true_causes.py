@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -66,6 +66,7 @@ def test_the_cause_is_first_in_two_thousand_incidents() -> None:
     assert share_right(range(2000)) >= 0.99
 
 
+@settings(deadline=None)
 @given(SEEDS, st.integers(min_value=0, max_value=10_000))
 def test_other_noise_does_not_displace_the_cause(seed: int, noise: int) -> None:
     given = plain(seed)
@@ -73,6 +74,7 @@ def test_other_noise_does_not_displace_the_cause(seed: int, noise: int) -> None:
     assert ranked(plain(seed, noise=noise))[0].change.event == "cause"
 
 
+@settings(deadline=None)
 @given(
     SEEDS,
     st.lists(
@@ -94,6 +96,7 @@ def test_later_deployments_of_others_do_not_displace_the_cause(
     assert ranked(replace(given, made=made))[0].change.event == "cause"
 
 
+@settings(deadline=None)
 @given(SEEDS, st.lists(st.tuples(st.floats(0, 60), st.floats(2, 20), st.floats(1.0, 1.9)), max_size=3))
 def test_load_tests_before_do_not_displace_the_cause_though_they_slow_everything(
     seed: int, loads: list[tuple[float, float, float]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from opsroom.areas.incidents.on_call import Schedule, schedule_for, schedules
 from opsroom.areas.incidents.rotations import Turn, turns
@@ -31,14 +32,18 @@ class RotationView(Model):
 
 
 class OnCallView(Model):
-    """A schedule at a moment; its first rotation is paged first."""
+    """A schedule at a moment; its first rotation is paged first. `on_call` are the people who are called, in that order, and `until` when
+    the first of them hands over (None: nobody is on call)."""
 
+    columns: ClassVar[tuple[str, ...]] = ("schedule", "team", "on_call", "until", "escalation", "timezone")
     schedule: str
     team: str
     services: list[str]
     timezone: str
     escalation: str
     at: datetime
+    on_call: list[str]
+    until: datetime | None
     rotations: list[RotationView]
 
 
@@ -65,9 +70,11 @@ def _view(schedule: Schedule, moment: datetime) -> OnCallView:
                 name=rotation.name, now=_turn(here) if here else None, following=[_turn(one) for one in following]
             )
         )
+    now = [rotation.now for rotation in rotations if rotation.now]
     return OnCallView(
         schedule=schedule.name, team=schedule.team, services=list(schedule.services), timezone=schedule.timezone,
-        escalation=schedule.escalation, at=moment, rotations=rotations,
+        escalation=schedule.escalation, at=moment, on_call=list(dict.fromkeys(turn.person for turn in now)),
+        until=min((turn.until for turn in now), default=None), rotations=rotations,
     )  # fmt: skip
 
 
