@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -314,7 +314,7 @@ class LocalRun:
         folder.mkdir(parents=True)
         began = monotonic()
         runner = JobRunner(
-            order, folder, _Recorder(report, self._watcher.started(report)), options.secrets,
+            order, folder, _Recorder(report, plan.step_names, self._watcher.started(report)), options.secrets,
             cancellation=instance.cancellation, grace=options.grace, plane_steps=options.plane_steps,
         )  # fmt: skip
         said = runner.run()
@@ -328,16 +328,16 @@ class LocalRun:
 class _Recorder:
     """Notes each step in the job's report and passes everything on."""
 
-    def __init__(self, report: JobReport, to: Sink) -> None:
+    def __init__(self, report: JobReport, names: Sequence[str], to: Sink) -> None:
         self._report = report
         self._to = to
-        self._names: dict[int, str] = {}
+        self._names = dict(enumerate(names))
 
     def event(self, type: str, data: Mapping[str, Any]) -> None:
         if type == "step.started":
             self._names[data["index"]] = data["name"]
         elif type == "step.finished":
-            self._report.steps.append({"name": self._names.get(data["index"], data["id"]), **data})
+            self._report.steps.append({"name": self._names[data["index"]], **data})
         self._to.event(type, data)
 
     def lines(self, step: int, texts: Any, stream: str = "out") -> None:

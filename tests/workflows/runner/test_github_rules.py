@@ -106,6 +106,15 @@ def test_a_failure_inside_a_composite_action_is_told_once(opsroom: Opsroom) -> N
     assert done.stdout.count("Error: Process completed with exit code 5.") == 1, done.stdout
 
 
+def test_a_step_that_was_left_out_keeps_its_name(opsroom: Opsroom) -> None:
+    done = opsroom(
+        f"{JOB}      - {{name: Only on release, if: false, run: echo}}\n      - run: echo b\n",
+        "--unsandboxed",
+        "--json",
+    )
+    assert [step["name"] for step in jobs(done)["a"]["steps"]] == ["Only on release", "Run echo b"]
+
+
 def test_text_that_says_false_tolerates_nothing(opsroom: Opsroom) -> None:
     done = opsroom(f"{JOB}      - {{run: exit 1, continue-on-error: \"${{{{ 'false' }}}}\"}}\n", "--unsandboxed")
     assert done.returncode == 1
