@@ -159,7 +159,7 @@ def test_an_untouched_ledger_verifies(tampered: Tampered) -> None:
             "hash does not follow",
         ),
         ("DELETE FROM event_subjects WHERE subject = 'run:3'", "hash does not follow"),
-        ("DELETE FROM events WHERE id IN (SELECT event FROM seals WHERE seq = 4)", "have no row"),
+        ("DELETE FROM events WHERE id IN (SELECT event FROM seals WHERE seq = 4)", "1 sealed event without a row"),
         ("DELETE FROM seals WHERE seq = 4", "event 4 is missing"),
         ("DELETE FROM seals WHERE seq > 8", "tail was cut"),
     ],

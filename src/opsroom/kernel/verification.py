@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from opsroom.kernel.clock import Clock, stamp
+from opsroom.kernel.counting import counted
 from opsroom.kernel.errors import Invalid
 from opsroom.kernel.ledger import EVENTS, GENESIS, SEALS, UNSEALED, Event, Ledger, digest_of, event_hash
 from opsroom.kernel.store import Store, dumps
@@ -128,9 +129,9 @@ def verify(store: Store, ledger: Ledger, checkpoints: Sequence[Checkpoint], publ
         previous, expected = event.hash, seq + 1
     unsealed, stray, lost = _counts(store)
     if lost:
-        problems.append(f"{lost} sealed event(s) have no row in the ledger")
+        problems.append(f"{counted(lost, 'sealed event')} without a row in the ledger")
     if stray:
-        problems.append(f"{stray} event(s) stand in the ledger without a seal")
+        problems.append(f"{counted(stray, 'event')} in the ledger without a seal")
     problems += _against(checkpoints, hashes, expected - 1, public)
     return Verification(
         ok=not problems,

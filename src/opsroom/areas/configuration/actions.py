@@ -10,6 +10,7 @@ from opsroom.areas.configuration.applying import apply_plan
 from opsroom.areas.configuration.planning import make_plan, store_plan
 from opsroom.areas.configuration.wanted import target_of
 from opsroom.contracts.actions import Action, ActionCall, ActionFailed, ActionInput
+from opsroom.kernel.counting import counted
 
 if TYPE_CHECKING:
     from opsroom.areas.configuration.model import StoredPlan
@@ -49,7 +50,7 @@ def _planned(call: ActionCall, *, key: str) -> StoredPlan:
     stored = store_plan(plane, made, actor=call.call.actor.id, key=key)
     call.port.log(made.text())
     call.port.summary(
-        f"### {stored.id}: {len(made.changes)} change(s) for {made.target}\n\n```diff\n{made.text()}\n```\n"
+        f"### {stored.id}: {counted(len(made.changes), 'change')} for {made.target}\n\n```diff\n{made.text()}\n```\n"
     )
     return stored
 

@@ -16,6 +16,7 @@ from opsroom.areas.configuration.reading import FolderReader, Unreadable
 from opsroom.areas.configuration.views import AdoptedFile, Adoption
 from opsroom.areas.configuration.wanted import reader_of, wanted_of
 from opsroom.contracts.repositories import ops_repository
+from opsroom.kernel.counting import counted
 from opsroom.kernel.errors import Invalid, UserError
 from opsroom.kernel.resources import Catalog
 
@@ -162,7 +163,7 @@ def _commit(
 ) -> Adoption:  # fmt: skip
     """Pushes file by file, sources before the resources that name them, so that every commit between is a good one."""
     plane, repository = call.plane, ops_repository(call.plane)
-    message = message or f"Adopt {len(draft.files)} file(s) of {target.name} as they are"
+    message = message or f"Adopt {counted(len(draft.files), 'file')} of {target.name} as they are"
     commit, reason, patches = "", "", []
     for path in sorted(
         draft.edits, key=lambda path: path.endswith((".yaml", ".yml")) and not path.startswith("files/")

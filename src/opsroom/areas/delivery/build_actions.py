@@ -13,6 +13,7 @@ from opsroom.areas.delivery.junit import Failure, Results, read_junit
 from opsroom.areas.delivery.model import Artifact, TestReport
 from opsroom.areas.delivery.workspace import find_files, open_file
 from opsroom.contracts.actions import Action, ActionCall, ActionFailed, ActionInput
+from opsroom.kernel.counting import counted
 from opsroom.kernel.errors import Invalid
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def report_tests(call: ActionCall) -> Mapping[str, str]:
             except Invalid as error:
                 raise ActionFailed(str(error)) from None
     report = _record_tests(call, plane.engine.get(call.run).run, results)
-    call.port.log(f"{_told(report)} in {len(paths)} file(s)")
+    call.port.log(f"{_told(report)} in {counted(len(paths), 'file')}")
     for failure in report.failures[:FAILURES_SHOWN]:
         call.port.log(f"failed: {failure['suite']} {failure['name']}: {failure['message']}")
     call.port.summary(summary_of(report))

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from opsroom.kernel.counting import counted
 from opsroom.kernel.errors import UserError
 from opsroom.surfaces.cli.demo.client import Api, NotInTime, wait_for
 from opsroom.surfaces.cli.demo.server import Server
@@ -129,7 +130,7 @@ class Story:
         counted = self._traffic(since, time.time() - 1)
         self._expect(bool(counted["requests"]) and counted["failed"] == 0, f"traffic over the kill: {counted}")
         restarts = self.api.items("events", types="service.restarted", limit=5)
-        self._expect(not restarts, f"{len(restarts)} service(s) had to be started again")
+        self._expect(not restarts, f"{counted(len(restarts), 'service')} had to be started again")
         self.seen["kill"] = counted
         return f"0 of {counted['requests']} requests failed, {len(now)} services and Caddy taken up again"
 
@@ -143,9 +144,7 @@ class Story:
             "an evaluated SLO", lambda: [one for one in self.api.items("slos") if one["left"] is not None], seconds=20
         )
         self._expect(len(rules) >= 3, f"{len(rules)} rules are evaluated")
-        return (
-            f"{len(targets)} targets up, {len(found)} log lines read, {len(rules)} rules, {len(slos)} SLO(s) evaluated"
-        )
+        return f"{len(targets)} targets up, {len(found)} log lines read, {len(rules)} rules, {counted(len(slos), 'SLO')} evaluated"
 
     def defect(self) -> str:
         files = self.team.story_files("storefront-stock-per-product")
@@ -266,7 +265,7 @@ class Story:
         if shown["offered"] != shown["commit"]:
             problems = self.api.get("catalog/problems")["problems"]
             raise StepNotDone(
-                f"the ops repo has {len(problems)} problem(s), first {problems[0]['place']}: {problems[0]['message']}"
+                f"the ops repo has {counted(len(problems), 'problem')}, first {problems[0]['place']}: {problems[0]['message']}"
             )
         return shown if shown["commit"] else None
 
@@ -391,14 +390,14 @@ class Story:
         if plan["changes"]:
             self.api.post(f"plans/{plan['id']}/apply", {"digest": plan["digest"]})
         again = self.api.post("plans", {"target": "here"})
-        self._expect(not again["changes"], f"the plan after the apply has {len(again['changes'])} change(s)")
+        self._expect(not again["changes"], f"the plan after the apply has {counted(len(again['changes']), 'change')}")
         assert self.server is not None
         motd = self.server.host_folder / "etc" / "motd"
         motd.write_text("changed by hand\n")
         drift = wait_for(
             "drift found", lambda: [one for one in self.api.items("drift") if one["objects"]] or None, seconds=20
         )
-        return f"{len(plan['changes'])} file(s) applied, second plan empty, drift of {len(drift[0]['objects'])} found"
+        return f"{counted(len(plan['changes']), 'file')} applied, second plan empty, drift of {len(drift[0]['objects'])} found"
 
     def _costs(self) -> dict[str, Any] | None:
         summary: dict[str, Any] = self.api.get("costs/summary")
