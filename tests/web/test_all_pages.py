@@ -55,9 +55,29 @@ FAULTS = """() => {
   for (const image of document.querySelectorAll("main :is(img:not([alt]), svg:not([aria-hidden]):not([aria-label]))")) say("a picture without words", image);
   const seen = new Set();
   for (const one of document.querySelectorAll("[id]")) { if (seen.has(one.id)) say(`the id ${one.id} twice`, one); seen.add(one.id); }
+  const channels = (css) => { const found = css.match(/[\\d.]+/g).map(Number); return css.startsWith("color(srgb") ? [...found.slice(0, 3).map((one) => one * 255), found[3] ?? 1] : [...found.slice(0, 3), found[3] ?? 1]; };
+  const over = (top, below) => [0, 1, 2].map((at) => top[at] * top[3] + below[at] * (1 - top[3]));
+  const ground = (element) => { const own = element ? channels(getComputedStyle(element).backgroundColor) : [255, 255, 255, 1]; return own[3] === 1 ? own : over(own, ground(element.parentElement)); };
+  const light = (rgb) => { const [r, g, b] = rgb.map((one) => (one /= 255) <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), judged = new Set();
+  while (texts.nextNode()) {
+    const one = texts.currentNode.parentElement;
+    if (judged.has(one) || !texts.currentNode.data.trim() || !one.checkVisibility() || one.closest("svg, script, style, :disabled, .unseen, .skip, option")) continue;
+    judged.add(one);
+    const style = getComputedStyle(one), below = ground(one), text = over(channels(style.color), below), [high, low] = [light(text), light(below)].sort((a, b) => b - a);
+    const size = parseFloat(style.fontSize), enough = size >= 24 || size >= 18.66 && style.fontWeight >= 700 ? 3 : 4.5, ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < enough) say(`contrast of ${ratio.toFixed(2)}`, one);
+  }
+  for (const one of document.querySelectorAll(":is(a[href], button:enabled, input:not([type=hidden]), select, textarea, summary, [tabindex='0'])")) {
+    if (!one.checkVisibility({ visibilityProperty: true }) || one.closest(".skip, dialog")) continue;
+    one.focus({ preventScroll: true });
+    if (document.activeElement === one && getComputedStyle(one).outlineStyle === "none") say("focus that is not seen", one);
+  }
+  document.activeElement.blur();
   return faults;
 }"""
-"""What is wrong with the page that is open: wider than the window, headings out of order, things a screen reader cannot name."""
+"""What is wrong with the page that is open: wider than the window, headings out of order, things a screen reader cannot name, text
+too faint for its ground (WCAG 2.2, 1.4.3), focus by the keyboard that is not seen."""
 
 
 @pytest.fixture(params=["empty", "example"])
@@ -73,18 +93,19 @@ def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Area
     made.plane.store.close()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")])
 def test_every_page_is_whole_fits_and_can_be_read(
-    whole: tuple[AreaPlane, list[str]], serve: Callable[..., Any], visit_of: Callable[..., Any], width: int
+    whole: tuple[AreaPlane, list[str]], serve: Callable[..., Any], visit_of: Callable[..., Any], width: int, theme: str
 ) -> None:
     made, paths = whole
     server = serve(made.plane, lambda: _web(made))
-    seen = visit_of(server, "/", width=width)
+    seen = visit_of(server, "/", width=width, theme=theme)
     faults: dict[str, list[str]] = {}
     for path in paths:
         status = seen.go(path)
         seen.page.wait_for_load_state("load")
         text = seen.page.locator("main").inner_text()
+        seen.page.keyboard.press("Tab")  # from here on the browser shows where the focus is
         found = [*seen.page.evaluate(FAULTS), *seen.problems]
         seen.problems.clear()
         if status != 200:

@@ -127,7 +127,7 @@ def test_the_palette_runs_a_verb(visit, running):
     page.get_by_label("Id").fill("r1")
     page.get_by_label("Reason").fill("wrong branch")
     page.get_by_role("button", name="Run runs.cancel").click()
-    page.get_by_text('"cancelled"').wait_for()
+    page.locator(".facts").get_by_text("cancelled").wait_for()
     assert running.plane.ledger.find(types=["run.finished"])[0].data["reason"] == "wrong branch"
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsroom.surfaces.web import formats
+from opsroom.contracts import formats
+from opsroom.contracts.formats import person
 from opsroom.surfaces.web.ansi import to_html, to_text
 from opsroom.surfaces.web.diffs import diff_of, parse_diff
 from opsroom.surfaces.web.graph import GraphJob, layout
@@ -17,7 +18,6 @@ from opsroom.surfaces.web.live import as_types, matches
 from opsroom.surfaces.web.logs import failing_line, log_rows
 from opsroom.surfaces.web.parts import bars, column, sort_rows, sparkline, state_of
 from opsroom.surfaces.web.scope import default_since, with_query
-from opsroom.surfaces.web.sentences import person
 from opsroom.surfaces.web.templates import _below
 from opsroom.workflows.protocol import LogLine
 

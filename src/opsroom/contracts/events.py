@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
     """One type of event. `name` is `noun.past-participle`; `sentence` is a format string over the event's `data` and subjects
-    by kind, such as "{service} {version} to {environment}, {strategy}". `change`: it can be the cause of trouble, so it is
+    by kind, such as "{service} {version} to {environment}, {strategy}";
+    `{files:file}` counts, `{size:bytes}` and `{micros:money EUR}` measure (`formats.written`). `change`: it can be the cause of trouble, so it is
     marked on charts and ranked among suspects. `cdevents`: the CDEvents type it is exported as, if one exists."""
 
     name: str

@@ -51,6 +51,23 @@ class WhatRuns(Question[tuple[Running, ...]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Ids of the newest events that match, newest first; `behind` is how many sealed events were not looked through yet."""
+
+    events: tuple[str, ...]
+    behind: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventsWith(Question[Found]):
+    """Which events have, for every word of the text, a word that begins with it (documentation). Words are those of the
+    event's sentence, type, subjects and actor."""
+
+    text: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FindingCount:
     """Open findings on a digest by severity; `waived` are not in the others. `checked` names what was checked, `unchecked` what was not and why."""
 

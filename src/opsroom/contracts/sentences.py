@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from opsroom.contracts.events import EventType
+from opsroom.contracts.formats import written
 from opsroom.kernel import actors, secrets, waivers
 from opsroom.kernel.ledger import Event
 
@@ -28,13 +29,14 @@ class Sentences:
         return self._types.get(name)
 
     def tell(self, event: Event) -> str:
-        """The sentence of its type over its data and subjects by kind; a value that is not there reads as "…"."""
+        """The sentence of its type over its data and subjects by kind; ids and commits are shortened, a value that is not there reads as "…"."""
         declared = self._types.get(event.type)
         if declared is None:
             return " ".join((event.type, *event.subjects))
         values = {subject.partition(":")[0]: subject.partition(":")[2] for subject in reversed(event.subjects)}
         values |= {key: value for key, value in event.data.items() if not isinstance(value, Mapping | list)}
-        return _TOLERANT.vformat(declared.sentence, (), {"actor": event.actor, **values})
+        told = _TOLERANT.vformat(declared.sentence, (), {"actor": event.actor, **values})
+        return told.replace("\u00a0", " ")
 
 
 class _Tolerant(string.Formatter):
@@ -46,7 +48,7 @@ class _Tolerant(string.Formatter):
         return self.get_value(field_name, args, kwargs), field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        return str(value) if isinstance(value, str) else super().format_field(value, format_spec)
+        return written(value, format_spec)
 
 
 _TOLERANT = _Tolerant()

@@ -134,6 +134,7 @@ class Ledger:
     def find(
         self,
         *,
+        ids: Sequence[str] = (),
         types: Sequence[str] = (),
         subjects: Sequence[str] = (),
         actor: str = "",
@@ -143,9 +144,11 @@ class Ledger:
         limit: int = 100,
         newest_first: bool = True,
     ) -> list[Event]:
-        """Events that match all given (`types`: any of them; a type ending in "." is a prefix; `subjects`: all of them),
+        """Events that match all given (`ids`, `types`: any of them; a type ending in "." is a prefix; `subjects`: all of them),
         ordered by id, which is the order of recording; `after` is the id to go on from."""
         where = [_any_type(types)] if types else []
+        if ids:
+            where.append(EVENTS.c.id.in_(ids))
         where += [
             EVENTS.c.id.in_(sa.select(SUBJECTS.c.event).where(SUBJECTS.c.subject == subject)) for subject in subjects
         ]

@@ -24,7 +24,7 @@ AREA = Area(
     kinds=(CHANNEL,),
     events=(
         EventType(
-            name="catalog.changed", sentence="the ops repo at {commit} was read: {problems} problem(s)", change=True
+            name="catalog.changed", sentence="the ops repo at {commit} was read: {problems:problem}", change=True
         ),
         EventType(name="notification.sent", sentence="{channel} was told: {title}"),
     ),

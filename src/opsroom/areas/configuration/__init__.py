@@ -24,9 +24,9 @@ AREA = Area(
     nouns=("plan", "drift", "configuration"),
     kinds=KINDS,
     events=(
-        EventType(name="configuration.adopted", sentence="{count} file(s) of {target} adopted into the ops repo"),
+        EventType(name="configuration.adopted", sentence="{count:file} of {target} adopted into the ops repo"),
         EventType(
-            name="configuration.planned", sentence="{changes} change(s) planned for {target}, {risks} with a risk"
+            name="configuration.planned", sentence="{changes:change} planned for {target}, {risks} with a risk"
         ),
         EventType(name="configuration.applied", sentence="{path} on {target} {done} by plan {plan}", change=True),
         EventType(

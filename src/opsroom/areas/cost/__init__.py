@@ -25,7 +25,7 @@ AREA = Area(
     events=(
         EventType(
             name="run.priced",
-            sentence="the run cost {micros} micro-{currency}, {cpu_seconds} s of CPU at prices {price_version}",
+            sentence="the run cost {micros:money {currency}}: {cpu_seconds} s of CPU at the prices of {price_version}",
         ),
         EventType(name="budget.exceeded", sentence="budget {budget} of {of} passed {share} of its amount"),
     ),

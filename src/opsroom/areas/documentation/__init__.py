@@ -7,6 +7,7 @@ ledger cannot be edited.
 from __future__ import annotations
 
 from opsroom.areas.documentation import operations
+from opsroom.areas.documentation.event_words import DUTIES, events_with
 from opsroom.areas.documentation.facts import runbook_for
 from opsroom.areas.documentation.jobs import SUBSCRIPTIONS
 from opsroom.areas.documentation.kinds import KINDS
@@ -14,7 +15,7 @@ from opsroom.areas.documentation.migrations import MIGRATIONS
 from opsroom.areas.documentation.pages import PAGES, PARTS
 from opsroom.contracts.area import Area
 from opsroom.contracts.events import EventType
-from opsroom.contracts.facts import RunbookFor
+from opsroom.contracts.facts import EventsWith, RunbookFor
 from opsroom.contracts.operations import operations_of
 
 AREA = Area(
@@ -28,7 +29,8 @@ AREA = Area(
     ),
     operations=operations_of(operations),
     migrations=MIGRATIONS,
-    facts={RunbookFor: runbook_for},
+    facts={RunbookFor: runbook_for, EventsWith: events_with},
+    duties=DUTIES,
     subscriptions=SUBSCRIPTIONS,
     pages=PAGES,
     parts=PARTS,

@@ -21,4 +21,12 @@ MIGRATIONS = (
             "doc_links": Retention(why="broken links as they stand now"),
         },
     ),
+    Migration(
+        name="documentation-0002",
+        statements=(
+            "CREATE TABLE event_words (word TEXT NOT NULL, event TEXT NOT NULL, PRIMARY KEY (word, event))",
+            "CREATE INDEX event_words_event ON event_words (event)",
+        ),
+        retention={"event_words": Retention(why="index of the ledger; without the words of payloads that were erased")},
+    ),
 )

@@ -22,8 +22,8 @@ AREA = Area(
     nouns=("host", "runner", "tool", "expiry"),
     events=(
         EventType(name="inventory.observed", sentence="machine {host}: {changed}"),
-        EventType(name="runner.registered", sentence="runner {runner} is here, {slots} slot(s)"),
-        EventType(name="expiry.near", sentence="{kind} {name} ends in less than {days} day(s): {breaks}"),
+        EventType(name="runner.registered", sentence="runner {runner} is here, with {slots:slot}"),
+        EventType(name="expiry.near", sentence="{kind} {name} ends in less than {days:day}: {breaks}"),
     ),
     operations=operations_of(operations),
     migrations=MIGRATIONS,

@@ -127,6 +127,12 @@ def bars(
     return tuple(drawn)
 
 
+def ticks(count: int, most: int = 5) -> tuple[int, ...]:
+    """Which of `count` bars are named under the axis: the first, the last, and what lies evenly between."""
+    steps = min(most, count) - 1
+    return tuple(round(step * (count - 1) / steps) for step in range(steps + 1)) if steps > 0 else tuple(range(count))
+
+
 def chart(
     *,
     queries: Sequence[Mapping[str, str]] = (),
@@ -139,7 +145,7 @@ def chart(
     step: float = 0,
 ) -> str:
     """The JSON that static/charts.js draws. `queries`: {"query": PromQL, "name": "{{service}}", "colour"?: "failed"}, or `data`:
-    {"times": [Unix seconds], "series": [{"name", "values": [number or null]}]}. `unit`: s, B, %, req/s, … `thresholds`:
+    {"times": [Unix seconds], "series": [{"name", "values": [number or null]}], "until"?: where its axis ends}. `unit`: s, B, %, req/s, … `thresholds`:
     {"value", "label"}. `marks`: draw the changes of the scope."""
     description = {
         "queries": list(queries), "data": data, "unit": unit, "kind": kind, "thresholds": list(thresholds), "marks": marks,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from opsroom.surfaces.web.formats import shas, short
+from opsroom.contracts.formats import bound, person, short, written
 
 if TYPE_CHECKING:
     from opsroom.contracts.events import EventType
@@ -62,8 +62,8 @@ class Sentences:
         declared = self._types.get(event.type)
         if declared is None:
             return escape(_unwritten(event))
-        written = _Linked(self, event).vformat(str(escape(declared.sentence)), (), _values(event))
-        return Markup(written.strip())  # noqa: S704 - every value went through `escape`
+        filled = _Linked(self, event).vformat(str(escape(declared.sentence)), (), _values(event))
+        return Markup(bound(filled.strip()))  # noqa: S704 - every value went through `escape`
 
     def is_change(self, type: str) -> bool:
         declared = self._types.get(type)
@@ -96,14 +96,6 @@ def subject_text(subject: str) -> str:
     return f"{kind} {short(value)}" if kind in {"commit", "digest"} else short(value)
 
 
-def person(actor: str) -> str:
-    """`person:maria` -> `maria`; `system:sealer` -> `sealer`; `run:run_01m8…` -> `a run`; other kinds stay told apart."""
-    kind, _, name = actor.partition(":")
-    if kind == "run" and name:
-        return "a run"
-    return name if kind in {"person", "system"} and name else actor
-
-
 class _Linked(string.Formatter):
     """Fills a sentence in; a value that is not there reads as "…"."""
 
@@ -123,22 +115,14 @@ class _Linked(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, _Subject):
             url = self._sentences.subject_url(value.subject)
-            return f'<a href="{escape(url)}">{escape(_written(value.value, format_spec))}</a>'
-        return str(escape(_written(value, format_spec)))
+            return f'<a href="{escape(url)}">{escape(written(value.value, format_spec))}</a>'
+        return str(escape(written(value, format_spec)))
 
 
 class _Subject:
     def __init__(self, subject: str, value: Any) -> None:
         self.subject = subject
         self.value = value
-
-
-def _written(value: Any, format_spec: str) -> str:
-    if isinstance(value, str) or value is None:
-        return shas(short(str(value)))
-    if isinstance(value, int) and not isinstance(value, bool) and not format_spec:
-        return f"{value:,}"
-    return format(value, format_spec)
 
 
 def _values(event: Event) -> dict[str, Any]:

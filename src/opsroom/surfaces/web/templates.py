@@ -19,16 +19,18 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from opsroom.contracts import formats
 from opsroom.kernel.clock import stamp
-from opsroom.surfaces.web import assets, formats, parts
+from opsroom.surfaces.web import assets, parts
 from opsroom.surfaces.web.diffs import diff_of, parse_diff
 from opsroom.surfaces.web.fields import fields_of_inputs
 from opsroom.surfaces.web.graph import layout
 from opsroom.surfaces.web.logs import failing_line, log_rows
 from opsroom.surfaces.web.scope import scope_query, with_query
-from opsroom.surfaces.web.sentences import Sentences, person, subject_text
+from opsroom.surfaces.web.sentences import Sentences, subject_text
+from opsroom.surfaces.web.stacking import stacking
 
 if TYPE_CHECKING:
     from jinja2.bccache import Bucket
@@ -68,6 +70,7 @@ class Frame:
         return with_query(self.path, self.request.query)
 
 
+_TICKS = re.compile(r"`([^`\n]+)`")
 _HEADING = re.compile(r"<h([1-6])\b")
 _HEADINGS = re.compile(r"(</?h)([1-6])([\s>])")
 
@@ -114,9 +117,11 @@ class Templates:
             shas=formats.shas,
             below=_below,
             clock_time=formats.clock_time,
-            person=person,
+            person=formats.person,
             subject_text=subject_text,
             stamp=stamp,
+            stacking=stacking,
+            ticked=_ticked,
         )
         macros = SimpleNamespace()
         self.environment.globals.update(
@@ -206,6 +211,11 @@ def _below(html: str, level: int = 3) -> Markup:
     shift = level - min(found, default=level)
     moved = _HEADINGS.sub(lambda tag: f"{tag[1]}{min(6, int(tag[2]) + shift)}{tag[3]}", html)
     return Markup(moved)  # noqa: S704 - only the level of headings has changed
+
+
+def _ticked(text: str) -> Markup:
+    """Text with what stands in backticks as code."""
+    return Markup(_TICKS.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def _ago(moment: datetime | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from opsroom.areas.observability import signals
 from opsroom.areas.observability.operations.logs import log_line, scoped
 from opsroom.areas.observability.pages.seen import telemetry_problem
-from opsroom.areas.observability.patterns import patterns_in
+from opsroom.areas.observability.patterns import Key, ask_whether_new, patterns_in
 from opsroom.areas.observability.recent import recent
 from opsroom.contracts.pages import PageRequest, View
 from opsroom.kernel.errors import UserError
@@ -18,6 +18,7 @@ BUCKETS = 60
 LINES = 100
 COMPLETIONS = 600
 NAMES_SECONDS = 20.0
+PATTERN_SECONDS = 600.0
 NAMES_BACK = 3600.0
 """How far back metrics are offered."""
 LEVELS = ("critical", "error", "warning", "info", "debug", "")
@@ -110,7 +111,15 @@ def _patterns(asked: PageRequest, text: str, start: float, end: float) -> dict[s
         ledger.find(types=["deployment.finished"], subjects=subjects, until=scope.until, limit=20)
     )[:1]
     since = deployed[0].time.timestamp() if deployed else None
-    return {"deployed": deployed, "found": patterns_in(asked.call.telemetry, text, start, end, since=since)}
+
+    def is_new(key: Key, moment: float) -> bool | None:
+        about = ("pattern", *asked.call.sight.key(), *key, str(moment))
+        return recent(
+            asked.call.plane, about, PATTERN_SECONDS, lambda: ask_whether_new(asked.call.telemetry, key, moment)
+        )
+
+    found = patterns_in(asked.call.telemetry, text, start, end, since=since, is_new=is_new)
+    return {"deployed": deployed, "found": found}
 
 
 def _histogram(counts: Sequence[LogCount], start: float, end: float) -> dict[str, Any]:

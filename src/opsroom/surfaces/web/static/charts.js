@@ -119,7 +119,7 @@ function build(figure, body, spec, told, marks) {
     width: width(), height: spec.height || 160, padding: [12, 20, 0, 0],
     cursor: { sync: { key: SYNC, setSeries: false }, points: { size: 6 }, drag: { x: true, y: false }, y: false },
     legend: { show: false },
-    scales: { x: { time: true }, y: { range: (_, low, high) => range(low, high, spec) } },
+    scales: { x: { time: true, ...(spec.data?.until ? { range: () => [spec.data.times[0], spec.data.until] } : {}) }, y: { range: (_, low, high) => range(low, high, spec) } },
     axes: [{ ...axis, space: 72, size: 28, values: clockAxis }, { ...axis, size: 56, space: 32, values: (_, all) => all.map((value) => format(value, spec.unit, true)) }],
     series: [{}, ...order.map((index) => ({
       label: told.series[index].name, stroke: colour(index), width: 1.5, fill: fill(colour(index)), spanGaps: false, points: { show: false },

@@ -10,6 +10,7 @@ NOTHING = "–"
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 _ID = re.compile(r"[a-z]{2,4}_[0-9a-z]{18,}")
 _SHA = re.compile(r"\b[0-9a-f]{40}\b")
+_MEASURE = re.compile(r"(?<=\d) (?=(?:ms|s|min|h|d|%|[kMGT]?B|req/s)\b)")
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "CHF": "CHF "}
 
 
@@ -101,6 +102,33 @@ def short(text: str, length: int = 7) -> str:
 def shas(text: str) -> str:
     """Text in which whole commits are shortened to the 12 characters that versions have."""
     return _SHA.sub(lambda found: found[0][:12], text)
+
+
+def written(value: object, spec: str = "") -> str:
+    """A value in an event's sentence. `spec` is Python's, or `bytes`, or `money EUR` for micro-units, or a noun to count: `{files:file}`
+    gives `1 file`, `3 files`. Without one, whole numbers have their thousands apart, and ids and commits are shortened."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return shas(short(str(value)))
+    if spec == "bytes":
+        return size(value)
+    if spec.startswith("money "):
+        return money(round(value), spec.removeprefix("money "))
+    if spec.isalpha() and len(spec) > 1:
+        return plural(round(value), spec)
+    return format(value, spec or ("," if isinstance(value, int) else ""))
+
+
+def bound(text: str) -> str:
+    """The text with each figure held to its unit, so that a line never ends between them."""
+    return _MEASURE.sub("\u00a0", text)
+
+
+def person(actor: str) -> str:
+    """`person:maria` -> `maria`; `system:sealer` -> `sealer`; `run:run_01m8…` -> `a run`; other kinds stay told apart."""
+    kind, _, name = actor.partition(":")
+    if kind == "run" and name:
+        return "a run"
+    return name if kind in {"person", "system"} and name else actor
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
