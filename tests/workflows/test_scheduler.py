@@ -282,6 +282,16 @@ def test_a_concurrency_group_queues_and_a_newer_run_replaces_the_waiting_one(ben
     assert bench.finish(one).conclusion == bench.finish(three).conclusion == "success"
 
 
+def test_a_job_cannot_wait_for_the_group_that_its_own_run_holds(bench: Bench) -> None:
+    text = workflow(f"  a:\n    concurrency: Prod\n{STEPS}      - run: echo\n").replace(
+        "on: push\n", "on: push\nconcurrency: prod\n"
+    )
+    run = bench.finish(bench.push(text))
+    job = bench.engine.get(run.id).jobs[0]
+    assert job.conclusion == "cancelled" and "the run itself holds concurrency group Prod" in job.error
+    assert bench.finish(bench.push(text)).status == "finished", "the group is free again"
+
+
 def test_cancel_in_progress_stops_the_run_that_has_the_group(bench: Bench) -> None:
     text = workflow(
         f"  a:\n{STEPS}      - run: sleep 60\n", "on: push\nconcurrency: {group: prod, cancel-in-progress: true}"
