@@ -74,7 +74,9 @@ MIGRATIONS: tuple[Migration, ...] = (
             "run_steps": Retention(why="part of a run"),
             "run_annotations": Retention(why="part of a run"),
             "run_summaries": Retention(why="part of a run"),
-            "run_artifacts": Retention(why="names the blobs that a run left; the blobs have their own retention"),
+            "run_artifacts": Retention(
+                why="what a run left; rows leave with the files, as the setting artifact_days says"
+            ),
             "run_groups": Retention(why="a row leaves when its group is free"),
             "schedules": Retention(why="one row a cron line"),
         },

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from opsroom.contracts.area import Duty
 from opsroom.contracts.plane import Plane
 from opsroom.contracts.repositories import head_of, repositories, repository_of, workflows_of
 from opsroom.kernel.errors import UserError
 from opsroom.workflows.engine import Scheduled
+
+if TYPE_CHECKING:
+    from opsroom.kernel.store import Store
 
 
 def start_due(plane: Plane) -> None:
@@ -28,13 +33,25 @@ def scheduled(plane: Plane) -> Iterator[tuple[Scheduled, bool]]:
             files = workflows_of(plane, name, commit)
             repository = repository_of(plane, name)
         except UserError as error:
-            plane.journal.warning(f"schedules of {name} cannot be read: {error}")
+            _tell(plane, name, str(error))
             continue
+        _told.setdefault(plane.store, {}).pop(name, None)
         for path, text in files:
             # A Schedule that names no repository speaks of the ops repo, which stands first.
             is_paused = (name, path) in paused or (index == 0 and ("", path) in paused)
             if "schedule" in text:
                 yield Scheduled(path=path, text=text, repository=repository, ref=ref, commit=commit), is_paused
+
+
+_told: WeakKeyDictionary[Store, dict[str, str]] = WeakKeyDictionary()
+
+
+def _tell(plane: Plane, repository: str, fault: str) -> None:
+    """Says why a repository's schedules cannot be read, once for each reason, however often they are looked at."""
+    told = _told.setdefault(plane.store, {})
+    if told.get(repository) != fault:
+        told[repository] = fault
+        plane.journal.warning(f"schedules of {repository} cannot be read: {fault}")
 
 
 DUTIES = (Duty(name="schedules", seconds=10.0, run=start_due),)
