@@ -127,12 +127,12 @@ class Story:
         now = {(one["service"], one["environment"]): one["deployment"] for one in after}
         self._expect(now == before, f"{before} ran before the kill, {now} after it")
         time.sleep(3.0)
-        counted = self._traffic(since, time.time() - 1)
-        self._expect(bool(counted["requests"]) and counted["failed"] == 0, f"traffic over the kill: {counted}")
+        traffic = self._traffic(since, time.time() - 1)
+        self._expect(bool(traffic["requests"]) and traffic["failed"] == 0, f"traffic over the kill: {traffic}")
         restarts = self.api.items("events", types="service.restarted", limit=5)
         self._expect(not restarts, f"{counted(len(restarts), 'service')} had to be started again")
-        self.seen["kill"] = counted
-        return f"0 of {counted['requests']} requests failed, {len(now)} services and Caddy taken up again"
+        self.seen["kill"] = traffic
+        return f"0 of {traffic['requests']} requests failed, {len(now)} services and Caddy taken up again"
 
     def observed(self) -> str:
         targets = self.api.items("targets")
@@ -324,8 +324,8 @@ class Story:
         if not shown["until"]:
             return False
         # The seconds around the switch count too; SETTLE of delivery says how many after its end.
-        counted = datetime.fromisoformat(shown["until"])
-        return counted >= datetime.fromisoformat(deployment["finished"]) + timedelta(seconds=3)
+        until = datetime.fromisoformat(shown["until"])
+        return until >= datetime.fromisoformat(deployment["finished"]) + timedelta(seconds=3)
 
     def _start_traffic(self) -> None:
         assert self.server is not None
