@@ -91,3 +91,5 @@ def test_a_search_is_kept_within_its_place(scene: Scene) -> None:
     now = scene.clock.now()
     with pytest.raises(Invalid, match="is not before until"):
         search_logs(scene.call, since=now, until=now - timedelta(hours=1))
+    with pytest.raises(Invalid):
+        scoped('x) OR (service:"other"', "shop", "")

@@ -13,6 +13,7 @@ import pytest
 
 from opsroom.kernel.clock import FakeClock
 from opsroom.kernel.journal import Journal
+from opsroom.kernel.outbound import Guard
 from opsroom.telemetry.fetch import Fetched, FetchFailed, fetch
 from opsroom.telemetry.port import Metadata, Sample, Written, is_stale, labels
 from opsroom.telemetry.scrape import Scraper, Target, TargetState
@@ -178,3 +179,31 @@ def test_the_loop_scrapes_by_itself(site: str) -> None:
     assert seen.wait(5)
     scraper.close()
     assert kept.of("a")
+
+
+def test_an_address_that_a_person_wrote_is_guarded_and_the_one_connected_to() -> None:
+    asked = []
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["Host"])
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"up 1\n")
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://db.example:{server.server_port}/metrics"
+    try:
+        refusing = Guard(resolve=lambda host, port: ["127.0.0.1"]).address
+        with pytest.raises(FetchFailed, match="internal address 127.0.0.1.*OPSROOM_OUTBOUND_ALLOW"):
+            fetch(url, timeout=2, limit=1000, address=refusing)
+        assert not asked
+        allowing = Guard("127.0.0.0/8", resolve=lambda host, port: ["127.0.0.1"]).address
+        assert fetch(url, timeout=2, limit=1000, address=allowing).body == b"up 1\n"
+        assert asked == [f"db.example:{server.server_port}"]
+    finally:
+        server.shutdown()
+        server.server_close()

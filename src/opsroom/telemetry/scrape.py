@@ -24,7 +24,8 @@ class Target:
     """One thing to scrape. `labels` are put on every series (job, instance, service, environment, …); times in seconds.
 
     `report` are the labels of `up` and its kin (default: `labels`): fewer of them let those series outlive a change of version.
-    A scrape with more than `sample_limit` samples fails (0: no limit)."""
+    A scrape with more than `sample_limit` samples fails (0: no limit). `supplied`: a person wrote its address, and where it may lead is
+    guarded."""
 
     url: str
     labels: Labels
@@ -32,6 +33,7 @@ class Target:
     timeout: float = 4.0
     report: Labels = ()
     sample_limit: int = 0
+    supplied: bool = False
 
     @property
     def key(self) -> tuple[str, Labels]:

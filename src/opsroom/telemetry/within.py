@@ -113,8 +113,7 @@ def search_of(places: Places) -> str:
 def joined(query: str, within: str) -> str:
     """A search that holds where both do. Invalid: `query` is none by itself, such as one that closes a parenthesis it did not open."""
     parse(query)
-    own = f" AND ({query})" if query.strip() else ""
-    return f"({within}){own}" if within else query
+    return f"({within}) AND ({query})" if within and query.strip() else within or query
 
 
 def quoted(value: str) -> str:

@@ -14,7 +14,8 @@ from opsroom.areas.observability.causes import cause_of
 from opsroom.areas.observability.model import TargetHealth, TargetRow
 from opsroom.areas.observability.targets import place_of, wanted
 from opsroom.contracts.area import Duty
-from opsroom.telemetry.scrape import Scraper, Target, TargetState
+from opsroom.telemetry.fetch import Fetched, fetch
+from opsroom.telemetry.scrape import BODY_BYTES, Scraper, Target, TargetState
 
 if TYPE_CHECKING:
     from opsroom.contracts.plane import Plane
@@ -38,7 +39,9 @@ class Watch:
         self._noted = 0.0
         self._telling = threading.Lock()
         self.pause = KNOWN_SECONDS
-        self.scraper = Scraper(plane.telemetry, self._wanted, plane.clock, plane.journal, changed=self.changed)
+        self.scraper = Scraper(
+            plane.telemetry, self._wanted, plane.clock, plane.journal, changed=self.changed, get=self._get
+        )
 
     def work(self) -> None:
         """Begins what is due; writes down, now and then, when each target was last scraped, and drops those that are gone."""
@@ -63,6 +66,11 @@ class Watch:
                     missed.discard(row.key)
         for key in missed & listed:  # a change that could not be recorded when it happened
             self.changed(states[key])
+
+    def _get(self, target: Target) -> Fetched:
+        """Where an address that a person wrote may lead is guarded, at every scrape anew."""
+        guard = self._plane.outbound.address if target.supplied else None
+        return fetch(target.url, timeout=target.timeout, limit=BODY_BYTES, address=guard)
 
     def changed(self, state: TargetState) -> None:
         """Records that a target went up or down, once for each change however often versions and servers come and go."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -49,7 +50,7 @@ def _of_running(plane: Plane, running: Running, scrape: Scrape | None) -> Target
 def _of_scrape(plane: Plane, scrape: Scrape) -> Iterator[Target]:
     for url in scrape.targets:
         own = {"service": scrape.service, "environment": scrape.environment or "", "instance": _instance(url)}
-        yield _target(plane, url, own, scrape)
+        yield replace(_target(plane, url, own, scrape), supplied=True)
 
 
 def _target(plane: Plane, url: str, own: dict[str, str], scrape: Scrape | None) -> Target:
