@@ -195,6 +195,25 @@ def test_a_step_done_again_replaces_what_it_kept(run_plain: Run, tmp_path: Path)
     assert [path.name for path in (tmp_path / "artifacts" / "names").iterdir()] == ["artifact.json"]
 
 
+class Killed(BaseException):
+    """The runner dies here: nothing that catches errors may catch it."""
+
+
+@pytest.mark.parametrize("word", ["artifact", "step.finished"])
+def test_an_upload_that_was_cut_off_is_done_again(run_plain: Run, tmp_path: Path, heard: Any, word: str) -> None:
+    """Killed when the artefact is kept, and nobody was told that the step has finished."""
+
+    def die(type: str, data: Any) -> None:
+        if type == word and data.get("index", 1) == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_plain(upload("x"), said=heard(hear=die), **artifacts(tmp_path))
+    assert b"x" in kept(tmp_path)
+    said = run_plain(upload("x"), start_at=1, step_attempt=2, **artifacts(tmp_path))
+    assert said.steps["up"]["conclusion"] == "success" and len(said.of("artifact")) == 1
+
+
 def test_a_name_is_one_steps_in_an_attempt(run_plain: Run, tmp_path: Path) -> None:
     run_plain(upload("one"), **artifacts(tmp_path))
     other_job = run_plain(upload("two"), job="test", **artifacts(tmp_path))
