@@ -96,6 +96,26 @@ def test_up_on_a_port_where_something_listens(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_up_leaves_the_token_of_another_server_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, repo = tmp_path / "keys", tmp_path / "ops"
+    keys.mkdir()
+    (keys / "master-key").write_text("another server's")
+    (keys / "admin-token").write_text("another server's")
+    subprocess.run(["git", "init", "-q", str(repo)], check=True)
+    monkeypatch.setenv("OPSROOM_KEYS", str(keys))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "opsroom", "up", "--repo", str(repo), "--port", port, "--folder", "var"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        told = next(line for line in started.stdout if line.startswith("A fresh link"))
+        started.terminate()
+    assert told == f"A fresh link: OPSROOM_KEYS={tmp_path}/var/own/keys opsroom sign-in. Ctrl-C ends it.\n"
+    assert (keys / "admin-token").read_text() == "another server's"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["nothing", "keys"])
 def test_the_doctor_looks_at_the_state_that_up_made(tmp_path: Path, given: str) -> None:
     state, keys = tmp_path / "var" / "own" / "state", tmp_path / "var" / "own" / "keys"

@@ -85,20 +85,22 @@ def _example(port: int, folder: Path) -> None:
 
 
 def _say_where(server: Server, link: str) -> None:
-    _lend_token(server)
-    click.echo(
-        f"\nOpsroom is on {server.url}\nSign in once with {link}\nA fresh link: opsroom sign-in. Ctrl-C ends it.\n"
-    )
+    fresh = "opsroom sign-in" if _lend_token(server) else f"OPSROOM_KEYS={server.keys} opsroom sign-in"
+    click.echo(f"\nOpsroom is on {server.url}\nSign in once with {link}\nA fresh link: {fresh}. Ctrl-C ends it.\n")
 
 
-def _lend_token(server: Server) -> None:
-    """Puts the admin's token where the command line looks by default, so that `opsroom runs list` works beside this."""
-    from opsroom.kernel.master_key import write_private
+def _lend_token(server: Server) -> bool:
+    """Puts the admin's token where the command line looks by default, so that `opsroom runs list` works beside this; not where
+    another server keeps its keys, whose own token would be lost."""
+    from opsroom.kernel.master_key import FILE, write_private
     from opsroom.kernel.settings import load_settings
 
     keys = load_settings().keys
+    if (keys / FILE).exists():
+        return keys.resolve() == server.keys.resolve()
     keys.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(keys / "admin-token", server.token + "\n")
+    return True
 
 
 def _stay(server: Server) -> None:
