@@ -93,15 +93,15 @@ def case(seed: int) -> Case:
     made = [cause, *loads, *_before(draw, cause), *_around(draw, cause, fired)]
     return Case(
         cause=cause.name, made=tuple(one for one in made if one.began <= fired), times=times, values=values,
-        needed=tuple(_needed(course, cause).at(time, draw) for time in times), onset=onset, fired=fired,
+        needed=_needed(draw, course, cause, times), onset=onset, fired=fired,
     )  # fmt: skip
 
 
-def _needed(course: Course, cause: Made) -> Course:
-    """The service that is needed is slow itself where its own change is the cause, and level otherwise."""
-    own = cause.service == NEEDED
-    factor = course.factor if own else 1.0
-    return replace(course, base=course.base / 4, factor=factor)
+def _needed(draw: random.Random, course: Course, cause: Made, times: Sequence[float]) -> tuple[float, ...]:
+    """The service that is needed is slow where its own change is the cause, at times because it is asked for more, and level otherwise."""
+    factor = course.factor if cause.service == NEEDED else draw.choice([1.0, 1.0, 2.0])
+    own = replace(course, base=course.base / 4, factor=factor)
+    return tuple(own.at(time, draw) for time in times)
 
 
 def moment(seconds: float) -> datetime:

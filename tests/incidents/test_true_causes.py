@@ -173,6 +173,13 @@ def test_load_without_any_change_at_the_step_comes_before_an_old_deployment() ->
     assert [one.change.event for one in ranked(replace(suffering(), made=(old, load(began=178.0))))] == ["load", "old"]
 
 
+def test_load_that_had_run_for_long_does_not_explain_what_rises_now() -> None:
+    steady = load(name="steady", began=40.0, ended=400.0)
+    (found,) = ranked(replace(suffering(), made=(steady,)))
+    assert found.change.going_on
+    assert found.score < 0.15
+
+
 def test_load_elsewhere_or_load_that_was_over_is_hardly_suspect() -> None:
     staging = load(name="staging", environment="staging", began=178.0)
     over = load(name="over", began=100.0, ended=150.0)

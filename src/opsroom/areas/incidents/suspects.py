@@ -9,7 +9,7 @@ is listed with score 0, so that nobody has to ask.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ LIMIT = 20
 MOST_LOADS = 5
 FOLLOWS = timedelta(seconds=30)
 """A rise twice as long after a change by this much says half as much for it."""
+LOAD_BUILDS = timedelta(seconds=10)
+"""Load is felt within so long of its beginning: queues fill. What rises later rises by something else."""
 LOAD_FADES = timedelta(seconds=10)
 """For so long after its end load is still seen: what waited is worked off, and rates look back."""
 READ_EVERY = timedelta(seconds=1)
@@ -216,7 +218,7 @@ def _judged_load(
     over = onset - change.ended
     if over > LOAD_FADES and not change.going_on:
         yield _of("load over"), f"It had ended {span(over)} before the symptom began."
-    yield _evidence(symptom, change, LOAD_FADES)
+    yield _evidence(symptom, replace(change, ended=min(change.ended, change.began + LOAD_BUILDS)), FOLLOWS)
 
 
 def _of(name: str) -> float:

@@ -32,7 +32,7 @@ WEIGHTS: Mapping[str, Weight] = {
     "configuration": Weight(factor=0.35, holds="it changed how things are set up, no single service"),
     "dependent": Weight(factor=0.2, holds="it changed a service that needs this one"),
     "unrelated": Weight(factor=0.08, holds="the catalog knows no way between the two services"),
-    "suffered too": Weight(factor=1.5, holds="the needed service's own figures rose with the change"),
+    "suffered too": Weight(factor=1.35, holds="the needed service's own figures rose with the change"),
     "did not suffer": Weight(factor=0.5, holds="the needed service's own figures stayed level, or had risen before the change"),
     "not running": Weight(factor=0.1, holds="nothing that runs was changed by it, as by a push that was not deployed"),
     "failed": Weight(factor=0.5, holds="it failed, so what ran before should still run"),
