@@ -8,6 +8,7 @@ import pytest
 
 from area_plane import AreaPlane
 from opsroom.areas.documentation.making import _node
+from opsroom.areas.documentation.model import Page, search
 from opsroom.areas.documentation.operations import list_documents, list_links, read_document, search_documents
 from opsroom.contracts.facts import RunbookFor
 from opsroom.kernel.errors import NotFound
@@ -194,6 +195,35 @@ def test_incidents_are_told_with_their_timeline_and_typed_text_stays_text(ready:
     assert list_links(ready.call) == []
     shown = ready.page("/docs/incidents/inc_1", raw=True)
     assert "<b>slow" not in shown and "[x](gone.md) | &lt;b&gt;slow" in shown
+
+
+def test_made_documents_link_what_they_tell_and_show_twelve_digits(ready: AreaPlane) -> None:
+    pushed = ready.push("storefront", "c" * 40)
+    ready.deployed(cause=pushed.id)
+    opened = ready.record(
+        "incident.opened", "incident:inc_1", "service:storefront", "environment:production", title="slow", severity="SEV2",
+        suspects=[{"change": f"change {n} at {'d' * 40}", "score": 0.9 - n / 10, "event": f"evt_{n}"} for n in range(7)],
+    )  # fmt: skip
+    ready.settle()
+    incident = read_document(ready.call, path="incidents/inc_1").markdown
+    assert f"](/changes/{opened.id})" in incident and "](/incidents/inc_1)" in incident
+    assert "1. [change 0 at dddddddddddd](/changes/evt_0), score 0.90" in incident
+    assert "change 4" in incident and "change 5" not in incident and "2 more were less likely." in incident
+    service = read_document(ready.call, path="services/storefront").markdown
+    assert "](/artifacts/sha256:" in service and "](<../environments/production>)" in service
+    for document in list_documents(ready.call):
+        shown = re.sub(r"\]\([^)]*\)", "]", read_document(ready.call, path=document.path).markdown)
+        assert not re.search(r"\b[0-9a-f]{40,64}\b", shown), document.path
+        assert "(s)" not in shown.replace("\\", "")
+    assert list_links(ready.call) == []
+
+
+def test_a_title_that_says_it_comes_before_a_text_that_says_it_often() -> None:
+    often = Page(path="a", title="All we sell", kind="document", markdown="tea " * 50)
+    begins = Page(path="b", title="Teapots", kind="document", markdown="Of clay.")
+    titled = Page(path="c", title="Tea", kind="document", markdown="Green and black.")
+    assert [page.path for _, page in search([often, begins, titled], "tea")] == ["c", "b", "a"]
+    assert [page.path for _, page in search([often, begins, titled], "tea black")] == ["c"]
 
 
 def test_search_through_every_surface(ready: AreaPlane) -> None:

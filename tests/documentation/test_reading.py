@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opsroom.areas.documentation.model import Page, broken_links, excerpt, search
@@ -46,6 +46,7 @@ def test_reading_never_fails_and_agrees_with_what_is_rendered(markdown: str) -> 
     words_of(markdown)
 
 
+@settings(deadline=None)
 @given(MARKS | st.text(alphabet="<>/scriptonimgl =\"'jav:&#x;()[]`\n", max_size=150))
 @example("<script>alert(1)</script> <img src=x onerror=alert(1)> [x](javascript:alert(1)) [y](data:text/html,x)")
 @example(

@@ -15,7 +15,7 @@ from opsroom.kernel.ledger import Event
 
 BUILD_ON = (
     "change.pushed", "catalog.changed", "deployment.finished", "deployment.failed", "configuration.applied", "drift.found", "drift.ended",
-    "incident.opened", "incident.resolved", "postmortem.drafted",
+    "incident.opened", "incident.joined", "incident.acknowledged", "incident.resolved", "postmortem.drafted", "action.closed",
 )  # fmt: skip
 
 

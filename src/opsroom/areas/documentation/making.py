@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from opsroom.areas.documentation.model import Page
 from opsroom.areas.documentation.reading import plain
 from opsroom.contracts.facts import BudgetLeft, OnCall, OwnerOf, WhatRuns
+from opsroom.contracts.formats import person, shas
 from opsroom.contracts.plane import Plane
 from opsroom.contracts.repositories import OWN_FOLDER, head_of, read_workflow_of, repositories, workflows_of
 from opsroom.contracts.sentences import Sentences
@@ -17,6 +18,7 @@ from opsroom.workflows.model import Workflow
 
 RECENT = 20
 INCIDENTS = 200
+SUSPECTS = 5
 
 
 def made_pages(plane: Plane) -> Iterator[Page]:
@@ -24,7 +26,7 @@ def made_pages(plane: Plane) -> Iterator[Page]:
     sentences = Sentences([one for area in plane.areas for one in area.events])
 
     def tell(event: Event) -> str:
-        return plain(sentences.tell(event))
+        return f"[{plain(sentences.tell(event))}](/changes/{event.id})"
 
     for component in plane.catalogs.current().all("Component"):
         yield _service(plane, component, tell)
@@ -56,14 +58,15 @@ def _service(plane: Plane, component: Any, tell: Any) -> Page:
     if running.value:
         lines += ["| environment | version | artefact | since |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| {one.environment} | {one.version} | `{one.digest[:19]}` | {one.since:%Y-%m-%d %H:%M} UTC |"
+            f"| [{one.environment}](<../environments/{one.environment}>) | [{plain(one.version)}](/deployments/{one.deployment}) "
+            f"| [{_twelve(one.digest)}](/artifacts/{one.digest}) | {one.since:%Y-%m-%d %H:%M} UTC |"
             for one in running.value
         ]
     else:
         lines.append(f"Nothing yet{f' ({plain(running.unknown)})' if running.unknown else ''}.")
     lines += ["", "## Who needs whom", "", _dependencies(name, graph), "", "## Objectives", ""]
     lines += [
-        f"- {one.slo}: {one.objective:.2%}, {one.left:.0%} of the error budget left" for one in budgets.value or ()
+        f"- {plain(one.slo)}: {one.objective:.2%} of requests; {_budget(one.left)}" for one in budgets.value or ()
     ] or ["None evaluated."]
     lines += ["", "## Runbooks", ""]
     lines += [f"- [{plain(one.spec.title)}](<../{one.name}>)" for one in runbooks] or ["None."]
@@ -82,6 +85,15 @@ def _service(plane: Plane, component: Any, tell: Any) -> Page:
         markdown="\n".join(lines),
         events=events,
     )
+
+
+def _twelve(digest: str) -> str:
+    """The first twelve digits, which stand for the whole everywhere."""
+    return digest.rpartition(":")[2][:12]
+
+
+def _budget(left: float) -> str:
+    return f"{left:.0%} of the error budget left" if left >= 0 else f"the error budget is overspent by {-left:.0%}"
 
 
 def _dependencies(name: str, graph: Any) -> str:
@@ -115,7 +127,7 @@ def _pipelines(plane: Plane) -> Iterator[Page]:
             file = path.removeprefix(OWN_FOLDER).removeprefix(".")
             yield Page(
                 path=f"pipelines/{repository}/{file}", title=f"{repository}: {name}", kind="pipeline",
-                markdown=f"# {plain(f'{repository}: {name}')}\n\n`{path}` at `{commit[:12]}`\n\n{body}",
+                markdown=f"# {plain(f'{repository}: {name}')}\n\n`{path}` at commit {commit[:12]}, [its runs](/runs?repository={repository})\n\n{body}",
             )  # fmt: skip
 
 
@@ -137,7 +149,7 @@ def _environment(plane: Plane, environment: Any, tell: Any) -> Page:
     history = plane.ledger.find(
         types=["deployment.finished", "deployment.failed"], subjects=[f"environment:{environment.name}"], limit=50
     )
-    rows = [f"| {event.time:%Y-%m-%d %H:%M} | {tell(event)} | {plain(event.actor)} |" for event in history]
+    rows = [f"| {event.time:%Y-%m-%d %H:%M} | {tell(event)} | {plain(person(event.actor))} |" for event in history]
     body = ["| when (UTC) | what | by |", "| --- | --- | --- |", *rows] if rows else ["Nothing was deployed here yet."]
     return Page(
         path=f"environments/{environment.name}", title=f"Environment {environment.name}", kind="environment",
@@ -148,7 +160,7 @@ def _environment(plane: Plane, environment: Any, tell: Any) -> Page:
 
 def _record(plane: Plane, tell: Any, *, path: str, title: str, types: tuple[str, ...], empty: str) -> Iterator[Page]:
     events = plane.ledger.find(types=types, limit=100)
-    rows = [f"| {event.time:%Y-%m-%d %H:%M} | {tell(event)} | {plain(event.actor)} |" for event in events]
+    rows = [f"| {event.time:%Y-%m-%d %H:%M} | {tell(event)} | {plain(person(event.actor))} |" for event in events]
     body = ["| when (UTC) | what | by |", "| --- | --- | --- |", *rows] if rows else [empty]
     yield Page(
         path=path, title=title, kind="record", markdown="\n".join([f"# {title}", "", *body]),
@@ -159,14 +171,25 @@ def _record(plane: Plane, tell: Any, *, path: str, title: str, types: tuple[str,
 def _incident(plane: Plane, opened: Event, tell: Any) -> Page:
     id = opened.subject("incident")
     events = plane.ledger.find(subjects=[f"incident:{id}"], limit=100, newest_first=False)
-    suspects = [f"{n}. {plain(one['change'])}" for n, one in enumerate(opened.data.get("suspects") or [], 1)]
+    place = " in ".join(part for part in (opened.subject("service"), opened.subject("environment")) if part)
+    suspects = [_suspect(number, one) for number, one in enumerate(opened.data.get("suspects") or [], 1)]
     lines = [
         f"# {plain(opened.data.get('title') or id)}", "",
-        f"{opened.data.get('severity', '')}, {opened.subject('service')} in {opened.subject('environment')}.", "",
+        (f"{plain(opened.data.get('severity', ''))}{f', {plain(place)}' if place else ''}; "
+        f"began on {opened.time:%Y-%m-%d}. [The incident](/incidents/{id}) has its reasons, its runbook and its postmortem. Times are UTC."), "",
         "## Timeline", "", *(f"- {event.time:%H:%M:%S} {tell(event)}" for event in events), "",
-        "## Suspects", "", *(suspects or ["None."]),
+        "## Suspects", "", *(suspects[:SUSPECTS] or ["No change was recorded in the half hour before."]),
     ]  # fmt: skip
+    if len(suspects) > SUSPECTS:
+        lines += ["", f"{len(suspects) - SUSPECTS} more were less likely."]
     return Page(
         path=f"incidents/{id}", title=str(opened.data.get("title") or id), kind="incident", service=opened.subject("service"),
         markdown="\n".join(lines), events=tuple(event.id for event in events),
     )  # fmt: skip
+
+
+def _suspect(number: int, suspect: Mapping[str, Any]) -> str:
+    score = suspect.get("score")
+    told = plain(shas(str(suspect["change"])))
+    named = f"[{told}](/changes/{suspect['event']})" if suspect.get("event") else told
+    return f"{number}. {named}" + (f", score {score:.2f}" if isinstance(score, int | float) else "")

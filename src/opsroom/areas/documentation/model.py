@@ -11,6 +11,9 @@ from urllib.parse import unquote
 
 from opsroom.areas.documentation.reading import anchors_of, links_of, words_of
 
+_DIAGRAM = re.compile(r"^```mermaid\n.*?^```$", re.DOTALL | re.MULTILINE)
+MOST_IN_BODY = 10
+_IN_TITLE = MOST_IN_BODY + 1
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 
 
@@ -56,22 +59,26 @@ def broken_links(pages: Mapping[str, Page], files: Iterable[str]) -> list[Broken
 
 
 def search(pages: Iterable[Page], text: str) -> list[tuple[float, Page]]:
-    """Pages that hold every word of the text, best first: words of the title count five times those of the body."""
+    """Pages that hold every word of the text, best first: a word in the title counts more than any number of them in the body, and a whole
+    word there more than one that only begins so."""
     wanted = _words(text)
     if not wanted:
         return []
     scored = []
     for page in pages:
         title, body = _words(page.title), _words(words_of(page.markdown))
-        hits = [5 * _count(title, word) + min(_count(body, word), 10) for word in wanted]
+        hits = [
+            _IN_TITLE * (word in title) + _IN_TITLE * bool(_count(title, word)) + min(_count(body, word), MOST_IN_BODY)
+            for word in wanted
+        ]
         if all(hits):
             scored.append((float(sum(hits)), page))
     return sorted(scored, key=lambda one: (-one[0], one[1].path))
 
 
 def excerpt(page: Page, text: str, width: int = 160) -> str:
-    """The words around the first hit."""
-    flat = " ".join(words_of(page.markdown).split())
+    """The words around the first hit, without the title, which stands above them, and without the source of diagrams."""
+    flat = " ".join(words_of(_DIAGRAM.sub("", page.markdown)).split()).removeprefix(page.title).lstrip()
     at = min((found for word in _words(text) if (found := flat.lower().find(word)) >= 0), default=0)
     begin = max(0, at - width // 3)
     return ("…" if begin else "") + flat[begin : begin + width] + ("…" if begin + width < len(flat) else "")
