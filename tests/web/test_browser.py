@@ -283,6 +283,7 @@ def test_the_log_follows_until_the_end(visit, running):
     seen.page.locator("#L4 .ansi-green", has_text="line four").wait_for()
     running.floor.done = True
     seen.page.get_by_role("button", name="Follow").wait_for(state="detached")
+    assert seen.page.get_by_role("status").get_by_text("the log is complete").count() == 1
     assert seen.page.locator(".log-line").count() == 4
 
 

@@ -142,6 +142,7 @@ addEventListener("submit", (event) => {
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 showTheme();
+one(".side nav [aria-current]")?.scrollIntoView({ block: "nearest" });
 times();
 setInterval(times, 10000);
 for (const shown of document.querySelectorAll(".toast.is-ok")) setTimeout(() => shown.remove(), 6000);

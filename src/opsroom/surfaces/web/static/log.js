@@ -1,5 +1,5 @@
 // The log viewer: folds, search, line links, following a job that still writes.
-const PAUSE = 1000;
+const PAUSE = 1000, SAID_EVERY = 5000;
 
 export function startLogs(root) {
   for (const log of root.querySelectorAll("[data-log]:not([data-started])")) { log.dataset.started = "yes"; start(log); }
@@ -103,7 +103,15 @@ function nextHit(log, by) {
 
 // ---- following ---------------------------------------------------------------------------------------------------------
 function following(log, lines, button) {
-  let on = true, stopped = false;
+  const said = log.querySelector("[data-log-said]");
+  let on = true, stopped = false, unsaid = 0, saidAt = 0;
+  // A screen reader hears how much came, now and then, not every line.
+  const say = (came) => {
+    unsaid += came;
+    if (!stopped && (!unsaid || performance.now() - saidAt < SAID_EVERY)) return;
+    said.textContent = `${unsaid} new ${unsaid === 1 ? "line" : "lines"}${stopped ? "; the log is complete" : ""}`;
+    [unsaid, saidAt] = [0, performance.now()];
+  };
   button.addEventListener("click", () => { on = toggle(button, () => {}); if (on) lines.scrollTop = lines.scrollHeight; });
   lines.addEventListener("wheel", () => {
     requestAnimationFrame(() => {
@@ -124,7 +132,9 @@ function following(log, lines, button) {
           const fresh = document.createElement("template");
           fresh.innerHTML = await response.text();
           stopped = Boolean(fresh.content.querySelector("[data-done]"));
+          const came = fresh.content.querySelectorAll(".log-line").length;
           lines.append(fresh.content);
+          say(came);
           if (on) lines.scrollTop = lines.scrollHeight;
           if (stopped) button.remove();
         }
