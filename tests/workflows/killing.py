@@ -84,7 +84,7 @@ jobs:
   announce:
 {_HEAD}    steps:
       - run: |
-          mkdir act; cat > act/action.yml <<'END'
+          mkdir -p act; cat > act/action.yml <<'END'
 {_ANNOUNCE}          END
       - uses: ./act
   deploy:
@@ -228,8 +228,12 @@ def _kill(victim: str, server: subprocess.Popen[str], state: Path, chance: rando
     if victim == "nursery":
         found = [pid for pid in _processes() if _parent(pid) == server.pid]
     else:
-        folders = [JobFolder(path.parent) for path in state.glob("jobs/*/*/*/launched.json")]
-        found = [folder.launched().pid for folder in folders if folder.alive()]
+        # Jobs are short, and after a server's death none may be at work yet.
+        end = time.monotonic() + 0.5
+        while not (found := _runners(state)) and time.monotonic() < end:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0.0, 0.1))
+        found = _runners(state) or found
     if not found:
         return False
     try:
@@ -237,6 +241,11 @@ def _kill(victim: str, server: subprocess.Popen[str], state: Path, chance: rando
     except ProcessLookupError:
         return False
     return True
+
+
+def _runners(state: Path) -> list[int]:
+    folders = [JobFolder(path.parent) for path in state.glob("jobs/*/*/*/launched.json")]
+    return [folder.launched().pid for folder in folders if folder.alive()]
 
 
 def _processes() -> list[int]:
