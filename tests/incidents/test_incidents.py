@@ -344,3 +344,13 @@ def test_an_alert_of_a_load_test_calls_nobody_until_it_outlasts_it(world: Any) -
     assert world.plane.ledger.get(incident.events[0]).cause == unmuted.id
     world.end()
     assert list_incidents(world.call()).items[0].state == "resolved"
+
+
+def test_the_timeline_of_an_incident_reads_as_sentences(world: Any) -> None:
+    fired = world.fire()
+    id = list_incidents(world.call()).items[0].id
+    acknowledge_incident(world.call(), id)
+    told = show_incident(world.call(), id).timeline
+    assert told[0].event == fired.id and told[0].what == "StorefrontSlow fires"
+    assert "maria is on incident" in told[-1].what
+    assert [one.at for one in told] == sorted(one.at for one in told)

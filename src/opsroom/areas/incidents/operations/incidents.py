@@ -14,6 +14,7 @@ from opsroom.areas.incidents.opening import Trouble, open_incident
 from opsroom.areas.incidents.operations.views import (
     IncidentDetail,
     IncidentView,
+    MomentView,
     alert_views,
     incident_values,
     incident_view,
@@ -25,6 +26,7 @@ from opsroom.areas.incidents.timeline import timeline
 from opsroom.contracts.operations import Page, Started, operation
 from opsroom.contracts.plane import Call, Plane
 from opsroom.contracts.scopes import NAMED, SEEN
+from opsroom.contracts.sentences import Sentences
 from opsroom.contracts.sight import Sight
 from opsroom.kernel.actors import Resource
 from opsroom.kernel.errors import Conflict, Invalid
@@ -75,11 +77,15 @@ def show_incident(call: Call, id: str) -> IncidentDetail:
     plane, incident = call.plane, find_incident(call.plane, id)
     with plane.store.read() as tx:
         alerts, pages, items = rows.alerts(tx, id), rows.pages(tx, incident=id), rows.items(tx, incident=id)
+    sentences = Sentences(declared for area in plane.areas for declared in area.events)
     return IncidentDetail.model_validate(
         {
             **incident_values(incident), "alerts": alert_views(alerts),
             "pages": [page_view(page) for page in reversed(pages)], "action_items": [item_view(item) for item in items],
-            "timeline": [event.id for event in timeline(plane, incident, alerts)],
+            "timeline": [
+                MomentView(at=event.time, what=sentences.tell(event), event=event.id)
+                for event in timeline(plane, incident, alerts)
+            ],
             "runs": [run.id for run in runbook.runs_of(plane, incident)],
         }
     )  # fmt: skip

@@ -112,13 +112,22 @@ class IncidentView(Model):
     events: list[str]
 
 
+class MomentView(Model):
+    """One event of a timeline, as a sentence."""
+
+    columns: ClassVar[tuple[str, ...]] = ("at", "what", "event")
+    at: datetime
+    what: str
+    event: str
+
+
 class IncidentDetail(IncidentView):
-    """An incident with all that belongs to it; `timeline` are ids of events, oldest first; `runs` are those of its runbook."""
+    """An incident with all that belongs to it; `timeline` is oldest first; `runs` are those of its runbook."""
 
     alerts: list[AlertView]
     pages: list[PageView]
     action_items: list[ActionItemView]
-    timeline: list[str]
+    timeline: list[MomentView]
     runs: list[str]
 
 
