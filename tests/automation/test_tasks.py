@@ -84,7 +84,7 @@ def test_a_task_becomes_a_run_of_the_ops_repo_in_force(ready: AreaPlane) -> None
     assert run.event == "workflow_dispatch" and run.actor == "person:maria"
     assert run.commit == ready.plane.catalogs.current().commit
     event = ready.plane.ledger.get(started.event)
-    assert event.data["inputs"] == {"product": "assam", "pieces": "12"} and event.subject("service") == "storefront"
+    assert event.data["inputs"] == {"product": "assam", "pieces": 12} and event.subject("service") == "storefront"
     assert run.trigger == started.event
     assert [one.type for one in ready.plane.ledger.chain(event.id)] == [
         "task.requested",
@@ -133,6 +133,23 @@ def test_admins_may_always(ready: AreaPlane) -> None:
     answer = ready.api().post("/api/v1/tasks/check/start", json={"inputs": {"product": "assam"}})
     assert answer.status_code == 200, answer.text
     assert answer.json()["run"].startswith("run_")
+
+
+def test_inputs_come_in_the_types_that_the_workflow_declares(ready: AreaPlane) -> None:
+    def start(**inputs: object) -> dict[str, object]:
+        answer = ready.api().post("/api/v1/tasks/check/start", json={"inputs": {"product": "assam", **inputs}})
+        return dict(answer.json(), status=answer.status_code)
+
+    started = start(pieces=12, strict=True)
+    asked = ready.plane.ledger.get(str(started["event"])).data["inputs"]
+    assert asked == {"product": "assam", "pieces": 12, "strict": True}
+    told = {
+        name: start(**{name: value})["detail"] for name, value in (("pieces", True), ("strict", 3), ("size", "huge"))
+    }
+    assert str(told["pieces"]).endswith("input 'pieces' is 'true'; write a number")
+    assert str(told["strict"]).endswith("input 'strict' is '3'; write true or false")
+    assert str(told["size"]).endswith("input 'size' is 'huge' (allowed: small, large)")
+    assert start(pieces=["1"])["status"] == 422
 
 
 def test_a_task_without_a_form_says_why(ready: AreaPlane) -> None:

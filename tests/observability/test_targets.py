@@ -232,3 +232,16 @@ def test_a_slow_target_holds_nobody_up(scene: Scene, serve: Callable[[], Site]) 
     assert scene.events("target.up")[0].subject("service") == "storefront"
     slow.slow.set()
     watch(scene.plane).scraper.close()
+
+
+def test_two_targets_with_one_instance_would_be_one() -> None:
+    targets = "targets: ['http://127.0.0.1:9/a', 'http://127.0.0.1:8/a', 'http://127.0.0.1:9/b']"
+    text = (
+        "apiVersion: opsroom.dev/v1\nkind: Scrape\nmetadata: {name: x}\n"
+        f"spec:\n  service: shop\n  environment: production\n  {targets}\n"
+    )
+    _, problems = load_catalog({"opsroom/a.yaml": text}, "c", KINDS)
+    (told,) = [str(one) for one in problems if "instance" in one.message]
+    assert told.startswith(
+        "opsroom/a.yaml:7:61: http://127.0.0.1:9/b has the instance 127.0.0.1:9 of a target before it"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -38,13 +39,20 @@ class Rules(OpenSpec):
 
 
 def check_scrape(resource: Resource, catalog: Catalog) -> Iterator[Problem]:
-    """Targets without an environment, labels that Opsroom sets itself, and a second Scrape for the same place."""
+    """Targets without an environment or with one instance, labels that Opsroom sets itself, and a second Scrape for the same place."""
     spec = resource.spec
     if spec.targets and not spec.environment:
         place = resource.place_of("targets")
         yield Problem(
             place, "targets are given without an environment", "write environment: with the one they belong to"
         )
+    instances = [urlsplit(url).netloc for url in spec.targets]
+    for index, instance in enumerate(instances):
+        if instance in instances[:index]:
+            message = (
+                f"{spec.targets[index]} has the instance {instance} of a target before it, so only one would be scraped"
+            )
+            yield Problem(resource.place_of("targets", index), message, "give it a host or port of its own")
     for name in spec.labels:
         if name in _SET_BY_US:
             place = resource.place_of("labels", name)

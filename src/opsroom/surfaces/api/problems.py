@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from opsroom.kernel.errors import Problems, UserError
+from opsroom.surfaces.api.refusals import refusals
 
 MEDIA_TYPE = "application/problem+json"
 Redact = Callable[[str], str]
@@ -82,9 +83,9 @@ def of_user_error(error: UserError, redact: Redact, instance: str) -> Response:
     )
 
 
-def of_validation(error: RequestValidationError, redact: Redact, instance: str) -> Response:
-    """What does not fit the operation's parameters; the input itself is not repeated, it may be secret."""
-    listed = [{"place": _place(one["loc"]), "message": str(one["msg"])} for one in error.errors()[:50]]
+def of_validation(error: RequestValidationError, redact: Redact, instance: str, endpoint: Any = None) -> Response:
+    """What does not fit the parameters of `endpoint`; the input itself is not repeated, it may be secret."""
+    listed = refusals(error.errors(), endpoint)
     first = f"{listed[0]['place']}: {listed[0]['message']}" if listed else "the request does not fit"
     return problem(redact, status=422, title="Invalid", detail=first, instance=instance, errors=listed)
 
@@ -121,10 +122,6 @@ def _methods(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
         if route.matches(request.scope)[0] is not Match.NONE:
             found |= getattr(route, "methods", None) or set()
     return sorted(found)
-
-
-def _place(location: Sequence[int | str]) -> str:
-    return ".".join(str(part) for part in location)
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
