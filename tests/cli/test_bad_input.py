@@ -147,3 +147,8 @@ def test_a_secret_file_that_cannot_be_read_shows_nothing_of_itself(
     (tmp_path / "secrets").write_bytes(content)
     monkeypatch.chdir(tmp_path)
     assert said(run("run", "--secret-file", "secrets")) == told.format(file="secrets")
+
+
+def test_a_setting_of_another_type_names_what_it_takes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSROOM_PORT", "abc")
+    assert said(run("serve")) == "OPSROOM_PORT='abc' is no whole number; write one such as 8600"

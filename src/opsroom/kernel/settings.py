@@ -90,7 +90,8 @@ def _convert(name: str, default: Any, text: str) -> Any:
     try:
         return type(default)(text) if not isinstance(default, Path) else Path(text)
     except ValueError:
-        raise Invalid(f"{name}={text!r} is not a {type(default).__name__}") from None
+        wanted = "whole number" if isinstance(default, int) else "number"
+        raise Invalid(f"{name}={text!r} is no {wanted}; write one such as {default}") from None
 
 
 def child_environment(*names: str) -> dict[str, str]:
