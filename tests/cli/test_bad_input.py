@@ -130,6 +130,15 @@ def test_the_doctor_looks_at_the_state_that_up_made(tmp_path: Path, given: str) 
     assert found["state"].detail.startswith(f"{state}, ")
 
 
+def test_down_ends_what_up_deployed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "var" / "own" / "state"
+    state.mkdir(parents=True)
+    (state / "opsroom.sqlite").touch()
+    monkeypatch.setenv("OPSROOM_STATE", str(tmp_path / "var"))
+    assert run("down") == (0, f"no proxy of {state} ran\n", "")
+    assert run("down", "--state", str(tmp_path)) == (0, f"no proxy of {tmp_path} ran\n", "")
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

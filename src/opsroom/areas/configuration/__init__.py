@@ -25,9 +25,7 @@ AREA = Area(
     kinds=KINDS,
     events=(
         EventType(name="configuration.adopted", sentence="{count:file} of {target} adopted into the ops repo"),
-        EventType(
-            name="configuration.planned", sentence="{changes:change} planned for {target}, {risks} with a risk"
-        ),
+        EventType(name="configuration.planned", sentence="{changes:change} planned for {target}, {risks} with a risk"),
         EventType(name="configuration.applied", sentence="{path} on {target} {done} by plan {plan}", change=True),
         EventType(
             name="drift.found",

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -15,9 +15,9 @@ from typing import Literal
 import click
 
 from opsroom.kernel.settings import Settings, child_environment, load_settings
+from opsroom.surfaces.cli.states import in_use
 
 SECONDS = 20
-DATABASE = "opsroom.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +52,9 @@ def check_all(settings: Settings) -> Iterator[Finding]:
     checks: tuple[Callable[[Settings], Finding], ...] = (
         _python, _git, _sandbox, _caddy, _chdb, _assets, _keys, _state, _server,
     )  # fmt: skip
-    settings = _in_use(settings)
+    settings = in_use(settings)
     for check in checks:
         yield check(settings)
-
-
-def _in_use(settings: Settings) -> Settings:
-    """The settings with the state and keys that are there: `opsroom up` keeps both one or two folders below its own, and who names
-    only the keys of such a place would be told of a state that is none."""
-    if settings.database or (settings.state / DATABASE).exists():
-        return settings
-    places = [settings.keys.parent, *(settings.state / name for name in ("own", "example"))]
-    for place in places:
-        if (place / "state" / DATABASE).exists():
-            return replace(settings, state=place / "state", keys=place / "keys")
-    return settings
 
 
 def _python(_: Settings) -> Finding:

@@ -13,19 +13,24 @@ import click
 
 from opsroom.kernel.errors import Conflict
 from opsroom.kernel.settings import load_settings
+from opsroom.surfaces.cli.states import in_use
 
 
 @click.command("down")
-@click.option("--state", type=click.Path(path_type=Path), help="Folder for everything Opsroom keeps; default var.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    help="Folder for everything Opsroom keeps; default var, or what `up` made in it.",
+)
 def down(state: Path | None) -> None:
     """End the deployed services and their proxy. A server that is started later brings them back."""
     from opsroom.areas.delivery.ending import end_proxy, end_services
 
-    settings = load_settings(state=state)
+    settings = load_settings(state=state) if state else in_use(load_settings())
     _check_no_server(settings.state)
     for ended in end_services(settings):
         click.echo(f"ended {ended}")
-    click.echo("ended the proxy" if end_proxy(settings) else "no proxy ran")
+    click.echo("ended the proxy" if end_proxy(settings) else f"no proxy of {settings.state} ran")
 
 
 def _check_no_server(state: Path) -> None:

@@ -26,7 +26,7 @@ def up(repo: str, port: int, folder: Path) -> None:
     """Start Opsroom, and print its address and a sign-in link.
 
     Without --repo the example team's story begins at once, and its progress is printed. Ctrl-C ends the server; with the example
-    team, its services too."""
+    team its services too, while your own go on until `opsroom down`."""
     if repo:
         _own(repo, port, folder.absolute() / "own")
     else:
@@ -48,6 +48,11 @@ def _own(repo: str, port: int, folder: Path) -> None:
         _stay(server)
     finally:
         server.end()
+        click.echo(f"What is deployed goes on running. To end it: opsroom down --state {_shown(server.state)}")
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _check_repository(repo: str) -> None:
