@@ -80,7 +80,7 @@ def test_explore_shows_metrics_above_logs(scene: Scene, page: TestClient) -> Non
     assert "2 lines in this time" in shown
     asked = text(page, "/explore?query=up%20%3D%3D%200&logs=level:error&level=error&service=storefront")
     assert 'value="up == 0"' in asked and 'id="chart-result"' in asked
-    assert 'service:"storefront" AND (level:error) AND level:"error"' in scene.telemetry.asked
+    assert '(service:"storefront") AND (level:error) AND level:"error"' in scene.telemetry.asked
     scene.telemetry.down = True
     scene.clock.advance(5)
     away = text(page, "/explore")

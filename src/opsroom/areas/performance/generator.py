@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import os
 import random
 import signal
@@ -125,16 +126,15 @@ class Generator:
     async def _send_all(self) -> None:
         plan, began = self._plan, time.monotonic()
         wall = time.time() - began
-        for number in itertools.count():
+        first, end = _count(plan.warmup * plan.rate), _count((plan.warmup + plan.duration) * plan.rate)
+        for number in range(end) if plan.duration else itertools.count():
             due = began + number / plan.rate
-            if plan.duration and due - began >= plan.warmup + plan.duration:
-                break
             self._planned_until = int(due + wall)
             while (pause := due - time.monotonic()) > 0 and not self._stop.is_set():
                 await asyncio.sleep(min(pause, 0.1))
             if self._stop.is_set():
                 break
-            window = self._window(due + wall) if due - began >= plan.warmup else None
+            window = self._window(due + wall) if number >= first else None
             if window is not None and time.monotonic() - due > LATE_SECONDS:
                 window.late += 1
             self._begin(Sending(next(self._choices), due, window))
@@ -262,6 +262,11 @@ class Generator:
 
 def plan_from_json(value: Mapping[str, Any]) -> Plan:
     return Plan(**{**value, "requests": tuple(Request(**item) for item in value["requests"])})
+
+
+def _count(planned: float) -> int:
+    """How many requests lie before a moment; what binary fractions leave above a whole number is none (50/s for 0.6 s are 30)."""
+    return math.ceil(planned - 1e-6)
 
 
 def _draw(plan: Plan) -> Iterator[Request]:
