@@ -83,7 +83,9 @@ def run(ctx: click.Context, /, **given: Any) -> None:
 def _run(workflow: Workflow, event: TriggerEvent, options: Options, given: dict[str, Any]) -> dict[str, Any]:
     from opsroom.surfaces.cli.run_output import Printer
     from opsroom.workflows.local import LocalRun
+    from opsroom.workflows.runner.step_files import SpareFiles
 
+    SpareFiles.ready()
     printer = Printer(sys.stderr if given["as_json"] else sys.stdout, quiet=given["as_json"])
     going = LocalRun(workflow, event, options, printer)
     stopping = (signal.SIGINT, signal.SIGTERM)

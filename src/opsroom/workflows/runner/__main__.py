@@ -14,6 +14,7 @@ from opsroom.workflows.runner.cancellation import Cancellation
 from opsroom.workflows.runner.folder import FolderSink, lock, read_order, taken_up, write_pid
 from opsroom.workflows.runner.job import JobRunner
 from opsroom.workflows.runner.processes import sweep
+from opsroom.workflows.runner.step_files import SpareFiles
 
 
 def main(arguments: list[str]) -> int:
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> int:
     cancellation = Cancellation()
     signal.signal(signal.SIGTERM, lambda *_: cancellation.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    SpareFiles.ready()
     try:
         run(Path(arguments[0]), sys.stdin.buffer.read(), cancellation)
     except UserError as error:

@@ -223,7 +223,7 @@ class Carrier:
         folder = self._text(self.raw.get("working-directory") or order.defaults.get("working-directory") or "")
         world.commands += 1
         number = world.commands
-        opened = StepFiles(world.layout, number)
+        opened = StepFiles(world.layout, world.spare, number)
         script = Script(
             text=text,
             shell=shell,

@@ -30,6 +30,7 @@ _SIGNALS = (
     signal.SIGPIPE,
     signal.SIGXFSZ,
     signal.SIGCHLD,
+    signal.SIGIO,
 )
 """Python ignores some of these, a runner others; a job finds them as any process does."""
 _CHUNK = 1 << 16

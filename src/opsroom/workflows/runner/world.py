@@ -14,6 +14,7 @@ from opsroom.workflows.runner.layout import Layout
 from opsroom.workflows.runner.masks import Masks
 from opsroom.workflows.runner.shell import JobShell
 from opsroom.workflows.runner.sink import Sink
+from opsroom.workflows.runner.step_files import SpareFiles
 
 PlaneSteps = Literal["suspend", "refuse", "skip"]
 """What becomes of a step that uses opsroom/NAME: the job is handed to the plane, the step fails, or it is left out."""
@@ -43,6 +44,7 @@ class World:
     env: dict[str, str] = field(default_factory=dict)
     path: list[str] = field(default_factory=list)
     commands: int = 0
+    spare: SpareFiles = field(default_factory=SpareFiles)
 
     def look(self) -> None:
         """Notices that the job was cancelled, or that its time is over."""
