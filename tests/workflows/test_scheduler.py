@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -86,6 +88,7 @@ class Bench:
         self.engine = Engine(
             store=self.store, ledger=self.ledger, queue=Queue(self.store, clock), clock=clock, journal=Journal(clock),
             settings=self.settings, actions=self.host, secrets=lambda record, job: {"TOKEN": "s3cr3t"},
+            mask_key=lambda job: hashlib.sha256(job.encode()).digest(),
             sandbox_problem=lambda: self.problem, runner=self.runner, price_version=lambda: "2026-01",
         )  # fmt: skip
 
@@ -471,3 +474,29 @@ def test_a_secret_reaches_steps_and_actions_and_no_file(bench: Bench) -> None:
     bench.engine.stop()
     for path in bench.state.rglob("*"):
         assert not path.is_file() or b"s3cr3t" not in path.read_bytes(), path
+
+
+def test_what_a_job_masks_stays_hidden_and_usable_after_the_plane_had_it(bench: Bench) -> None:
+    """As at GitHub, where one runner has the job from end to end: here one hands it over, and another goes on."""
+    bench.engine.stop()
+    bench.runner = RUNNER
+    bench.problem = "none here"
+    bench.settings = dataclasses.replace(bench.settings, unsandboxed="*")
+    bench.build()
+    bench.engine.start()
+    text = workflow(
+        f"  a:\n    permissions: {{deployments: write}}\n{STEPS}"
+        "      - id: t\n        run: |\n          v=$(printf found; printf later)\n          echo ::add-mask::$v\n"
+        "          echo t=$v >> $GITHUB_OUTPUT\n          echo E=$v >> $GITHUB_ENV\n          echo /opt/$v >> $GITHUB_PATH\n"
+        "      - uses: opsroom/deploy\n        with: {version: 'v-${{ steps.t.outputs.t }}'}\n"
+        "      - run: |\n          echo $E ${{ steps.t.outputs.t }} $(printf found; printf later)\n"
+        '          [ "$E" = "$(printf found; printf later)" ]\n          [ "${PATH%%:*}" = "/opt/$E" ]\n'
+    )
+    run = bench.push(text)
+    assert bench.finish(run).conclusion == "success"
+    assert bench.host.inputs[0] == {"version": "v-foundlater"}
+    said = [line["text"] for line in bench.engine.log(run, "a").lines if line.get("stream", "out") == "out"]
+    assert said[-1] == "*** *** ***"
+    bench.engine.stop()
+    for path in bench.state.rglob("*"):
+        assert not path.is_file() or b"foundlater" not in path.read_bytes(), path

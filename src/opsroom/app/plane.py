@@ -76,7 +76,7 @@ def build_plane(
     catalogs = Catalogs()
     engine = Engine(
         store=store, ledger=ledger, queue=queue, clock=clock, journal=journal, settings=settings, actions=actions,
-        secrets=lambda run, job: _secrets_of(hidden, run), sandbox_problem=_sandbox_problem, redact=redactor.redact,
+        secrets=lambda run, job: _secrets_of(hidden, run), mask_key=lambda job: hidden.key_for(f"masks of {job}"), sandbox_problem=_sandbox_problem, redact=redactor.redact,
         price_version=lambda: _price_version(catalogs), plane_actions=actions.names, extra_scopes=_scopes(areas),
     )  # fmt: skip
     plane = Plane(

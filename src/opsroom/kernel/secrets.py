@@ -162,6 +162,10 @@ class Secrets:
             )
         return len(values)
 
+    def key_for(self, purpose: str) -> bytes:
+        """32 bytes for one purpose, always the same: HMAC-SHA256 of its name under the oldest master key."""
+        return bytes.fromhex(self.keyring.fingerprint(f"key for {purpose}".encode()))
+
     def redact(self, text: str) -> str:
         """`text` without any secret value seen in this process."""
         return self.redactor.redact(text)

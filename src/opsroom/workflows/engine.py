@@ -29,7 +29,7 @@ from opsroom.workflows.scheduler.expiring import Expired, Expiring
 from opsroom.workflows.scheduler.files import WorkflowFiles
 from opsroom.workflows.scheduler.folders import JobFolder, read_log
 from opsroom.workflows.scheduler.groups import GROUPS, scoped
-from opsroom.workflows.scheduler.launching import Launcher, SecretSource
+from opsroom.workflows.scheduler.launching import Launcher, MaskKey, SecretSource
 from opsroom.workflows.scheduler.loop import Scheduler
 from opsroom.workflows.scheduler.nursery import RUNNER, Nursery
 from opsroom.workflows.scheduler.plans import WorkflowPlanner
@@ -51,7 +51,8 @@ class Log:
 
 
 class Engine:
-    """Runs workflows. `secrets` gives a job's secrets when a runner starts; they are never written down. `sandbox_problem` says why jobs
+    """Runs workflows. `secrets` gives a job's secrets when a runner starts; they are never written down; `mask_key` what
+    encrypts the values that a job masks on its way. `sandbox_problem` says why jobs
     cannot be sandboxed here (None: a sandbox is tried once).
     `plane_actions` are the names that may follow `uses: opsroom/` (None: any), `extra_scopes` permission scopes beside GitHub's;
     `runner` is the folder and the module of another runner than ours."""
@@ -67,6 +68,7 @@ class Engine:
         settings: Settings,
         actions: ActionHost,
         secrets: SecretSource,
+        mask_key: MaskKey = lambda job: b"",
         sandbox_problem: Callable[[], str] | None = None,
         redact: Callable[[str], str] = lambda text: text,
         price_version: Callable[[], str] = lambda: "",
@@ -84,10 +86,13 @@ class Engine:
         self._transitions = Transitions(
             store=store, ledger=ledger, queue=queue, clock=clock, planner=planner, changed=self._on_change
         )
-        self._launcher = Launcher(settings.state.absolute() / "jobs", secrets=secrets, nursery=Nursery(runner))
+        self._launcher = Launcher(
+            settings.state.absolute() / "jobs", secrets=secrets, mask_key=mask_key, nursery=Nursery(runner)
+        )
         self._scheduler = Scheduler(
             store=store, queue=queue, clock=clock, journal=journal, settings=settings, planner=planner,
-            transitions=self._transitions, launcher=self._launcher, host=actions, secrets=secrets, redact=redact, sandbox_problem=sandbox_problem or cache(_sandbox_problem),
+            transitions=self._transitions, launcher=self._launcher, host=actions, secrets=secrets, mask_key=mask_key, redact=redact,
+            sandbox_problem=sandbox_problem or cache(_sandbox_problem),
         )  # fmt: skip
         self._starter = Starter(
             store=store, clock=clock, files=self._files, transitions=self._transitions, step_retries=settings.step_retries,

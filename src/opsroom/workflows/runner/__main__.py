@@ -21,7 +21,8 @@ def main(arguments: list[str]) -> int:
     """Runs the job in the folder; 0 once it has said its last word, whatever the job's conclusion."""
     if len(arguments) != 1:
         print(
-            'usage: python -m opsroom.workflows.runner FOLDER, with {"secrets": {…}} on standard input', file=sys.stderr
+            'usage: python -m opsroom.workflows.runner FOLDER, with {"secrets": {…}, "mask_key": "…"} on standard input',
+            file=sys.stderr,
         )
         return 2
     cancellation = Cancellation()
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
 
 def run(folder: Path, given: bytes, cancellation: Cancellation) -> None:
     """Takes up the job where it stands. A job that has finished already is left as it is."""
-    secrets = _secrets(given)
+    secrets, mask_key = _given(given)
     lock(folder)
     write_pid(folder)
     order = read_order(folder)
@@ -48,19 +49,24 @@ def run(folder: Path, given: bytes, cancellation: Cancellation) -> None:
     for event in sink.before:
         if event.type == "job.started":
             sweep(f"{order.run}/{order.job}/{order.attempt}/{event.data['pid']}:")
-    runner = JobRunner(taken_up(order, sink.before), folder, sink, secrets, cancellation=cancellation)
+    runner = JobRunner(
+        taken_up(order, sink.before), folder, sink, secrets, cancellation=cancellation, mask_key=mask_key
+    )
     runner.run()
     sweep(f"{order.run}/{order.job}/{order.attempt}/{os.getpid()}:")
     sink.close()
 
 
-def _secrets(given: bytes) -> Mapping[str, str]:
+def _given(given: bytes) -> tuple[Mapping[str, str], bytes]:
+    """The secrets by name, and the key of the job's mask file."""
     try:
         data = json.loads(given) if given.strip() else {}
         secrets = data.get("secrets", {})
-        return {str(name): str(value) for name, value in secrets.items()}
-    except (ValueError, AttributeError):
-        raise Invalid('standard input is not {"secrets": {NAME: VALUE}} as JSON; give at least {}') from None
+        return {str(name): str(value) for name, value in secrets.items()}, bytes.fromhex(data.get("mask_key", ""))
+    except (ValueError, TypeError, AttributeError):
+        raise Invalid(
+            'standard input is not {"secrets": {NAME: VALUE}, "mask_key": HEX} as JSON; give at least {}'
+        ) from None
 
 
 if __name__ == "__main__":

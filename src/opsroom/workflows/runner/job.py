@@ -23,7 +23,8 @@ from opsroom.workflows.runner.cancellation import Cancellation
 from opsroom.workflows.runner.carrying import Carrier, NoSandbox, Suspended
 from opsroom.workflows.runner.environment import EVENT_FILE, default_variables, runner_context
 from opsroom.workflows.runner.layout import Layout
-from opsroom.workflows.runner.masks import Masks, unseal_all
+from opsroom.workflows.runner.mask_file import MaskFile
+from opsroom.workflows.runner.masks import Masks
 from opsroom.workflows.runner.place import Place, Request, find_place
 from opsroom.workflows.runner.scope import Scope
 from opsroom.workflows.runner.sink import Sink
@@ -58,12 +59,13 @@ class JobRunner:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         plane_steps: PlaneSteps = "suspend",
         debug: bool = False,
+        mask_key: bytes = b"",
     ) -> None:
         self._order = order
         self._folder = folder
         self._sink = sink
         self._secrets = dict(secrets)
-        self._masks = Masks(self._secrets)
+        self._masks = Masks(self._secrets, MaskFile(folder, mask_key) if mask_key else None)
         self._actions = actions
         self._cancellation = cancellation or Cancellation()
         self._clock = clock or SystemClock()
@@ -135,9 +137,10 @@ class JobRunner:
 
     def _resume(self, world: World, result: StepResult) -> None:
         """Takes over what a step left that was done before this runner started."""
-        env, outputs = unseal_all(result.env, self._secrets), unseal_all(result.outputs, self._secrets)
+        unsealed = self._masks.unseal_all
+        env, outputs, path = unsealed(result.env), unsealed(result.outputs), map(self._masks.unseal, result.path)
         world.env.update(env)
-        world.path = [*reversed(result.path), *world.path]
+        world.path = [*reversed(list(path)), *world.path]
         self._scope.remember(
             StepResult(
                 index=result.index, id=result.id, outcome=result.outcome, conclusion=result.conclusion, outputs=outputs
@@ -152,7 +155,7 @@ class JobRunner:
         """Carries out what is left; the error that ends the job early ("" : none)."""
         done = {result.index: result for result in self._order.done}
         states: dict[int, Mapping[str, str]] = {
-            index: unseal_all(result.state, self._secrets) for index, result in done.items() if result.state
+            index: self._masks.unseal_all(result.state) for index, result in done.items() if result.state
         }
         for index, raw in enumerate(self._order.steps):
             if index in done or index < self._order.start_at:

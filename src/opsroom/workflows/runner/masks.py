@@ -14,26 +14,33 @@ from functools import lru_cache
 from typing import Any
 
 from opsroom.workflows.protocol import StepResult
+from opsroom.workflows.runner.mask_file import MaskFile
 
 HIDDEN = "***"
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _SEAL = re.compile(f"{_OPEN}(?:{_OPEN}|([0-9]+):([^{_OPEN}{_CLOSE}]*){_CLOSE})")
+_MASK = "mask "
+"""How the names of values found on the way begin; no secret's name holds a space."""
 _SHORTEST_PART = 3
 """Parts of a value (one line of many, one alignment in base64) shorter than this are left alone: they would hide every log."""
 
 
 class Masks:
-    """The values of one job that nobody may read. Named ones come with the job; `add` takes those found on the way."""
+    """The values of one job that nobody may read. Named ones come with the job; `add` takes those found on the way, and `kept` holds
+    these for the next runner of the job (None: there will be none). Invalid: what it holds was changed."""
 
-    def __init__(self, secrets: Mapping[str, str]) -> None:
+    def __init__(self, secrets: Mapping[str, str], kept: MaskFile | None = None) -> None:
         self._named = {name: value for name, value in secrets.items() if value}
-        self._found: set[str] = set()
+        self._kept = kept
+        self._found = kept.read() if kept else []
         self._compile()
 
     def add(self, value: str) -> None:
         """From now on `value`, and each line of it, is hidden."""
         if value.strip() and value not in self._found:
-            self._found.add(value)
+            if self._kept:
+                self._kept.add(len(self._found), value)
+            self._found.append(value)
             self._compile()
 
     def hide(self, text: str) -> str:
@@ -45,8 +52,8 @@ class Masks:
         return bool(self._pattern and self._pattern.search(text))
 
     def seal(self, text: str) -> str:
-        """`text` for a file: a named secret, in whatever form, becomes its name; a value found on the way, `***`. `unseal` is the
-        way back."""
+        """`text` for a file: a secret, in whatever form, becomes its name; a value found on the way that is not kept, `***`. `unseal`
+        is the way back."""
         escaped = text.replace(_OPEN, _OPEN + _OPEN)
         if self._sealed is not None:
             escaped = self._sealed.sub(lambda found: self._seals[found[0]], escaped)
@@ -67,23 +74,31 @@ class Masks:
     def opened(self, data: Mapping[str, Any]) -> StepResult:
         """The result that `sealed` made JSON of."""
         values = {key: self.unseal_all(data.get(key, {})) for key in ("outputs", "env", "state")}
-        path = tuple(unseal(one, self._named) for one in data.get("path", ()))
+        path = tuple(map(self.unseal, data.get("path", ())))
         return StepResult(**{**data, **values, "path": path})
+
+    def unseal(self, text: str) -> str:
+        """`text` as it was before `seal`; a secret that is no longer given becomes `***`."""
+        return unseal(text, self._by_name)
 
     def unseal_all(self, values: Mapping[str, str]) -> dict[str, str]:
         """Each value as it was before `seal_all`."""
-        return unseal_all(values, self._named)
+        return unseal_all(values, self._by_name)
 
     def _compile(self) -> None:
+        numbered = {f"{_MASK}{number}": value for number, value in enumerate(self._found)} if self._kept else {}
+        self._by_name = {**numbered, **self._named}
         found = [form for value in self._found for form in _forms(value)]
-        named = [(form, name, index) for name, value in self._named.items() for index, form in enumerate(_forms(value))]
+        named = [
+            (form, name, index) for name, value in self._by_name.items() for index, form in enumerate(_forms(value))
+        ]
         self._pattern = _any_of({*found, *(form for form, _, _ in named)})
         self._seals = {
             form.replace(_OPEN, _OPEN + _OPEN): f"{_OPEN}{index}:{name}{_CLOSE}"
             for form, name, index in reversed(named)
         }
         self._sealed = _any_of(self._seals)
-        self._loose = _any_of(set(found))
+        self._loose = None if self._kept else _any_of(set(found))
 
 
 def unseal(text: str, secrets: Mapping[str, str]) -> str:

@@ -24,9 +24,10 @@ from opsroom.workflows.actions import (
 )
 from opsroom.workflows.protocol import LogLine
 from opsroom.workflows.run import JobState, StepState
-from opsroom.workflows.runner.masks import Masks, unseal_all
+from opsroom.workflows.runner.mask_file import MaskFile
+from opsroom.workflows.runner.masks import Masks
 from opsroom.workflows.scheduler.folders import JobFolder
-from opsroom.workflows.scheduler.launching import SecretSource
+from opsroom.workflows.scheduler.launching import MaskKey, SecretSource
 from opsroom.workflows.store import RunRecord
 
 
@@ -52,6 +53,7 @@ class Actions:
         *,
         host: ActionHost,
         secrets: SecretSource,
+        mask_key: MaskKey,
         clock: Clock,
         journal: Journal,
         redact: Callable[[str], str],
@@ -59,6 +61,7 @@ class Actions:
     ) -> None:
         self._host = host
         self._secrets = secrets
+        self._mask_key = mask_key
         self._clock = clock
         self._journal = journal
         self._redact = redact
@@ -104,7 +107,7 @@ class Actions:
             "index": work.held.index,
             "call": work.held.calls,
         }
-        masks = Masks(secrets := self._secrets(work.record, work.job.key))
+        masks = self._masks(work)
 
         def hide(text: object) -> str:
             return self._redact(masks.hide(str(text)))
@@ -114,7 +117,7 @@ class Actions:
             request.log(f"Error: {line}")
             return m.ActionEnded(**about, error=line, cancelled=cancelled)
 
-        request = self._request(work, secrets, hide)
+        request = self._request(work, masks, hide)
         try:
             outputs = self._call(work, request)
             summaries = tuple(map(hide, work.summaries))
@@ -139,11 +142,16 @@ class Actions:
             outputs = self._host.run(request)
         return {str(name): str(value) for name, value in outputs.items()}
 
-    def _request(self, work: Work, secrets: Mapping[str, str], hide: Callable[[object], str]) -> ActionRequest:
+    def _masks(self, work: Work) -> Masks:
+        key = self._mask_key(f"{work.record.id}/{work.job.key}/{work.job.attempt}")
+        kept = MaskFile(work.folder.path, key) if key else None
+        return Masks(self._secrets(work.record, work.job.key), kept)
+
+    def _request(self, work: Work, masks: Masks, hide: Callable[[object], str]) -> ActionRequest:
         record, job, held = work.record, work.job, work.held
         call = f".{held.calls}" if held.calls else ""
         return ActionRequest(
-            uses=held.uses, inputs=unseal_all(held.inputs, secrets), env=unseal_all(held.env, secrets),
+            uses=held.uses, inputs=masks.unseal_all(held.inputs), env=masks.unseal_all(held.env),
             key=f"{record.id}/{job.key}/{job.attempt}/{held.index}{call}", run=record.id, job=job.key, step=held.index,
             attempt=job.attempt, repository=record.repository, workflow=record.workflow, service=record.service,
             commit=record.commit, ref=record.ref, event=record.event, cause=record.queued_event,

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from opsroom.workflows.protocol import JobOrder
 from opsroom.workflows.run import JobState
+from opsroom.workflows.runner.mask_file import NAME as MASKS
 from opsroom.workflows.runner.processes import sweep
 from opsroom.workflows.scheduler.folders import JobFolder, Launched
 from opsroom.workflows.scheduler.nursery import Nursery
@@ -29,14 +30,17 @@ LOCK_SECONDS = 10.0
 BIRTHS = 3
 SecretSource = Callable[[RunRecord, str], Mapping[str, str]]
 """The secrets of a run's job (its key), by name. Called once for each runner that starts."""
+MaskKey = Callable[[str], bytes]
+"""The key of the mask file of RUN/JOB/ATTEMPT, always the same; empty: what is masked on the way is kept nowhere."""
 
 
 class Launcher:
     """Starts and stops the processes of jobs below `root`."""
 
-    def __init__(self, root: Path, *, secrets: SecretSource, nursery: Nursery) -> None:
+    def __init__(self, root: Path, *, secrets: SecretSource, mask_key: MaskKey, nursery: Nursery) -> None:
         self._root = root
         self._secrets = secrets
+        self._mask_key = mask_key
         self._nursery = nursery
 
     def folder(self, run: str, job: JobState) -> JobFolder:
@@ -68,7 +72,8 @@ class Launcher:
         order_file, new = folder.path / "order.json", folder.path / "order.json.new"
         order_file.unlink(missing_ok=True)
         new.write_text(json.dumps(asdict(order), ensure_ascii=False))
-        given = json.dumps({"secrets": dict(self._secrets(record, job.key))}).encode()
+        key = self._mask_key(f"{record.id}/{job.key}/{job.attempt}")
+        given = json.dumps({"secrets": dict(self._secrets(record, job.key)), "mask_key": key.hex()}).encode()
         pid, door = self._nursery.bear(folder.path, lock)
         with door, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             # A broken pipe means that it died already: the watch finds that by the note, and the order is never read.
@@ -92,6 +97,7 @@ class Launcher:
         folder = self.folder(run, job)
         if job.status != "finished" or not folder.path.is_dir() or folder.alive():
             return
+        (folder.path / MASKS).unlink(missing_ok=True)
         for path in folder.path.iterdir():
             if path.is_dir() and not path.is_symlink():
                 _remove_tree(path)

@@ -24,7 +24,7 @@ from opsroom.workflows import store as rows
 from opsroom.workflows.actions import ActionHost
 from opsroom.workflows.run import JobState, RunState
 from opsroom.workflows.scheduler.acting import Actions, Work
-from opsroom.workflows.scheduler.launching import Launcher, SecretSource, stop_runner
+from opsroom.workflows.scheduler.launching import Launcher, MaskKey, SecretSource, stop_runner
 from opsroom.workflows.scheduler.planner import Planner
 from opsroom.workflows.scheduler.transitions import CLEAR, RESUME, START, TIMER, Transitions
 from opsroom.workflows.scheduler.watching import Watch, Watches
@@ -58,6 +58,7 @@ class Scheduler:
         launcher: Launcher,
         host: ActionHost,
         secrets: SecretSource,
+        mask_key: MaskKey,
         redact: Callable[[str], str],
         sandbox_problem: Callable[[], str],
     ) -> None:
@@ -66,8 +67,8 @@ class Scheduler:
         self._sandbox_problem = sandbox_problem
         self._watches = Watches()
         self._actions = Actions(
-            host=host, secrets=secrets, clock=clock, journal=journal, redact=redact, ended=self._action_ended
-        )
+            host=host, secrets=secrets, mask_key=mask_key, clock=clock, journal=journal, redact=redact, ended=self._action_ended
+        )  # fmt: skip
         self._launching = ThreadPoolExecutor(LAUNCH_THREADS, thread_name_prefix="launch")
         self._wake = threading.Event()
         self._stopping = threading.Event()
