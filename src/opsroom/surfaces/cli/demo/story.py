@@ -386,10 +386,10 @@ class Story:
 
     def _configure(self) -> str:
         """Plan, apply and drift of files on this host: the plan right after the apply is empty."""
-        plan = self.api.post("plans", {"target": "here"})
+        plan = self.api.post("plans", {"target": "shop-host"})
         if plan["changes"]:
             self.api.post(f"plans/{plan['id']}/apply", {"digest": plan["digest"]})
-        again = self.api.post("plans", {"target": "here"})
+        again = self.api.post("plans", {"target": "shop-host"})
         self._expect(not again["changes"], f"the plan after the apply has {counted(len(again['changes']), 'change')}")
         assert self.server is not None
         motd = self.server.host_folder / "etc" / "motd"
