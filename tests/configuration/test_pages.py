@@ -65,7 +65,7 @@ def test_drift_offers_revert_adopt_and_accept(client: TestClient, room: Room) ->
     assert all(
         words in text for words in ("changed by hand", "Plan to put it back", "Adopt: commit it", "Accept for 30")
     )
-    assert "of here changed outside" in page(client, "/")
+    assert "on here changed outside" in page(client, "/")
     back = {"target": "here", "paths": "etc/motd", "_back": "/configuration"}
     assert client.post("/verbs/plans.create", data=back).status_code == 303
     assert o.list_plans(room.call, state="planned").items[0].changes[0].name == "etc/motd"
