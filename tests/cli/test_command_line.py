@@ -23,7 +23,7 @@ from opsroom.kernel.clock import parse_stamp
 from opsroom.kernel.settings import Settings
 from opsroom.surfaces.cli.commands import command_of
 from opsroom.surfaces.cli.doctor import check_all
-from opsroom.surfaces.cli.tables import fitted, lines_of
+from opsroom.surfaces.cli.tables import _coloured, fitted, lines_of
 from opsroom.surfaces.cli.values import JsonValue, Moment
 from opsroom.surfaces.derived import derive
 
@@ -292,3 +292,10 @@ def test_the_columns_of_a_terminal_are_fields_of_what_is_listed() -> None:
     assert [
         f"{model.__name__}.{name}" for model in models for name in model.columns if name not in model.model_fields
     ] == []
+
+
+def test_a_row_has_the_colour_of_its_state_and_of_no_other_word() -> None:
+    good, bad = {"id": "a", "verdict": "met", "title": "without failure"}, {"id": "b", "state": "failed"}
+    assert _coloured("line", good) == click.style("line", fg="green")
+    assert _coloured("line", bad) == click.style("line", fg="red")
+    assert _coloured("line", {"id": "c", "title": "failed"}) == "line"

@@ -98,7 +98,7 @@ class GateInputView(Model):
 class GateView(Model):
     """One decision of a gate; `output` is `not checked` where it passed without all of its evidence."""
 
-    columns: ClassVar[tuple[str, ...]] = ("id", "gate", "service", "environment", "commit", "verdict", "created")
+    columns: ClassVar[tuple[str, ...]] = ("id", "verdict", "gate", "service", "environment", "commit", "created")
     id: str
     gate: str
     service: str
@@ -117,7 +117,7 @@ class GateView(Model):
 class ControlView(Model):
     """A control as it stands at `as_of`. `events`: its evidence, newest first, at most 20."""
 
-    columns: ClassVar[tuple[str, ...]] = ("id", "title", "verdict", "reason", "newest")
+    columns: ClassVar[tuple[str, ...]] = ("id", "verdict", "title", "reason", "newest")
     id: str
     title: str
     baseline: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from opsroom.contracts.operations import Model, Page, operation
 from opsroom.contracts.scopes import SEEN, WHOLE, Shared
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class EventView(Model):
     """An event of the ledger; `sentence` is how a person would say it, `seq` and `hash` are there once it is sealed."""
 
+    columns: ClassVar[tuple[str, ...]] = ("id", "time", "type", "sentence", "actor")
     id: str
     type: str
     sentence: str

@@ -16,8 +16,13 @@ from opsroom.contracts.operations import Model
 from opsroom.kernel.clock import parse_stamp
 from opsroom.surfaces.derived import Derived
 
-GOOD = frozenset({"success", "ok", "healthy", "passed", "running", "active", "true", "yes"})
-BAD = frozenset({"failure", "failed", "error", "critical", "firing", "false", "expired", "revoked", "unhealthy"})
+STATES = ("state", "conclusion", "verdict")
+GOOD = frozenset({
+    "success", "ok", "up", "pass", "passed", "met", "delivered", "finished", "applied", "resolved", "closed", "in sync",
+})  # fmt: skip
+BAD = frozenset(
+    {"failure", "failed", "fail", "down", "missing", "firing", "open", "not met", "drifted", "over", "timed_out"}
+)
 _WIDEST = 120
 _NARROWEST = 12
 _HEX = re.compile(r"((?:sha256:)?[0-9a-f]{12})[0-9a-f]{28,52}")
@@ -110,8 +115,8 @@ def _table(rows: Sequence[Mapping[str, Any]], derived: Derived) -> None:
         width = shutil.get_terminal_size().columns
         (head, *body), missing = fitted(rows, columns, width=width, today=datetime.now().astimezone().date())
         click.echo(click.style(head, bold=True))
-        for line in body:
-            click.echo(_coloured(line))
+        for row, line in zip(rows, body, strict=True):
+            click.echo(_coloured(line, row))
         if missing:
             click.echo(
                 f"no room for {', '.join(missing).replace('_', ' ')}: widen the terminal, or take --json", err=True
@@ -182,8 +187,8 @@ def _fit(text: str, size: int, right: bool) -> str:
     return cut.rjust(size) if right else cut.ljust(size)
 
 
-def _coloured(line: str) -> str:
-    words = {word.lower().strip(",") for word in line.split()}
-    if words & BAD:
+def _coloured(line: str, row: Mapping[str, Any]) -> str:
+    states = {row[name] for name in STATES if row.get(name)}
+    if states & BAD:
         return click.style(line, fg="red")
-    return click.style(line, fg="green") if words & GOOD else line
+    return click.style(line, fg="green") if states & GOOD else line

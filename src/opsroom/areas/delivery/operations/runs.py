@@ -20,7 +20,7 @@ class RunView(Model):
     one that says it was queued. `seconds` from the first job's start to the end."""
 
     columns: ClassVar[tuple[str, ...]] = (
-        "id", "repository", "name", "number", "event", "status", "conclusion", "commit", "started", "seconds",
+        "id", "status", "conclusion", "repository", "name", "number", "commit", "event", "started", "seconds",
     )  # fmt: skip
     id: str
     number: int

@@ -83,7 +83,7 @@ class IncidentView(Model):
     """An incident. Seconds count from the onset of the symptom: to when it was noticed, and to when it was over."""
 
     columns: ClassVar[tuple[str, ...]] = (
-        "id", "title", "state", "severity", "service", "environment", "owner", "opened", "resolved", "seconds_to_recover",
+        "id", "state", "severity", "title", "service", "environment", "owner", "opened", "resolved", "seconds_to_recover",
     )  # fmt: skip
     id: str
     title: str
