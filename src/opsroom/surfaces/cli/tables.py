@@ -46,7 +46,7 @@ def show(answer: Any, derived: Derived, *, as_json: bool) -> None:
     elif isinstance(answer, list):
         _table(answer, derived)
     else:
-        _record(answer)
+        _record(answer, derived.result)
 
 
 def of_place(text: str, *, today: date | None = None) -> str:
@@ -111,9 +111,7 @@ def _table(rows: Sequence[Mapping[str, Any]], derived: Derived) -> None:
     if not rows:
         click.echo("none", err=True)
     elif sys.stdout.isatty():
-        columns = _model(derived).columns or _fields(derived)
-        width = shutil.get_terminal_size().columns
-        (head, *body), missing = fitted(rows, columns, width=width, today=datetime.now().astimezone().date())
+        (head, *body), missing = _for_terminal(rows, _model(derived))
         click.echo(click.style(head, bold=True))
         for row, line in zip(rows, body, strict=True):
             click.echo(_coloured(line, row))
@@ -126,13 +124,22 @@ def _table(rows: Sequence[Mapping[str, Any]], derived: Derived) -> None:
             click.echo(line)
 
 
-def _record(answer: Mapping[str, Any]) -> None:
+def _for_terminal(
+    rows: Sequence[Mapping[str, Any]], model: type[Model], *, indent: int = 0
+) -> tuple[list[str], list[str]]:
+    columns = model.columns or tuple(model.model_fields)
+    width = shutil.get_terminal_size().columns - indent
+    return fitted(rows, columns, width=width, today=datetime.now().astimezone().date())
+
+
+def _record(answer: Mapping[str, Any], model: type[Model]) -> None:
     left = max((len(name) for name in answer), default=0) + 2
     for name, value in answer.items():
         label = f"{name.replace('_', ' '):<{left}}"
         if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             click.echo(label.rstrip())
-            for line in lines_of(value):
+            nested = _of_list(model.model_fields[name].annotation) if name in model.model_fields else Model
+            for line in _for_terminal(value, nested, indent=2)[0] if sys.stdout.isatty() else lines_of(value):
                 click.echo(f"  {line}")
         else:
             click.echo(f"{label}{_cell(value, whole=True)}".rstrip())
@@ -145,8 +152,12 @@ def _fields(derived: Derived) -> tuple[str, ...]:
 
 def _model(derived: Derived) -> type[Model]:
     listed: Any = derived.result.model_fields["items"].annotation if derived.paged else derived.result
-    found = get_args(listed)[0]
-    return found if issubclass(found, Model) else Model
+    return _of_list(listed)
+
+
+def _of_list(listed: Any) -> type[Model]:
+    found = next(iter(get_args(listed)), None)
+    return found if isinstance(found, type) and issubclass(found, Model) else Model
 
 
 def _brief(value: Any, today: date) -> str:

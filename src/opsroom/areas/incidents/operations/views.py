@@ -17,6 +17,7 @@ class SuspectView(Model):
     """A change or a load that could have caused it: its event, its sentence, a score from 0 (cannot be) to 1, and why. `factors` are what
     the reasons count, in their order; their product is the score."""
 
+    columns: ClassVar[tuple[str, ...]] = ("score", "kind", "change", "at", "event")
     event: str
     change: str
     subjects: list[str]
