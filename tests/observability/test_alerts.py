@@ -185,6 +185,29 @@ def test_a_silence_is_recorded_with_the_alert(scene: Scene) -> None:
     assert list_alerts(scene.call).items[0].silenced == silence.id
 
 
+def test_an_alert_that_outlasts_its_silence_counts_from_then_on_once(scene: Scene) -> None:
+    watch(scene)
+    silences = [
+        scene.plane.waivers.grant(
+            "silence", ["alert=StorefrontSlow"], owner="maria", reason="known",
+            expires=scene.clock.now() + timedelta(seconds=seconds), actor="person:maria",
+        ).id
+        for seconds in (10, 14)
+    ]  # fmt: skip
+    for _ in range(13):
+        step(scene, 0.3)
+    assert [event.type for event in scene.events("alert.")] == ["alert.fired"], "the second silence goes on"
+    for _ in range(4):
+        step(scene, 0.3)
+    fired, unmuted = scene.events("alert.")
+    assert (unmuted.type, unmuted.cause, unmuted.data["silenced"]) == ("alert.unmuted", fired.id, False)
+    assert unmuted.data["muted_by"] == f"silence {fired.data['silence']}"
+    assert fired.data["silence"] in silences
+    assert list_alerts(scene.call).items[0].silenced == ""
+    step(scene, 0.05)
+    assert [event.type for event in scene.events("alert.")] == ["alert.fired", "alert.unmuted", "alert.resolved"]
+
+
 def test_rules_that_are_no_more_end_their_alerts(scene: Scene) -> None:
     watch(scene)
     for _ in range(7):

@@ -36,9 +36,9 @@ def move_alerts(plane: Plane, group: RuleGroup, after: GroupRow, *, remove: bool
     firing = [one for one in active if one.state == "firing" and not one.fired_at]
     ending = [one for one in gone if one.fired_at]
     # Asked before the transaction, because facts and waivers read the store too.
-    outlasting = [one for one in active if one.fired_at and one.muted_by and not still_muted(plane, one)]
+    outlasting = [one for one in active if one.fired_at and _outlasts(plane, one)]
     causes = {place: cause_of(plane, *place) for place in {_place(one) for one in (*firing, *outlasting, *ending)}}
-    silences = {one.id: silence_of(plane, one.labels) for one in (*firing, *outlasting)}
+    silences = {one.id: silence_of(plane, one.labels) for one in firing}
     loads = {one.id: muted_by(plane, one) for one in firing}
     with plane.store.begin() as tx:
         if not rows.put_group(tx, after):
@@ -50,7 +50,7 @@ def move_alerts(plane: Plane, group: RuleGroup, after: GroupRow, *, remove: bool
         for alert in firing:
             _fire(plane, tx, alert, after.evaluated, causes[_place(alert)], silences[alert.id], loads[alert.id])
         for alert in outlasting:
-            _unmute(plane, tx, alert, after.evaluated, causes[_place(alert)], silences[alert.id])
+            _unmute(plane, tx, alert, after.evaluated, causes[_place(alert)])
         for alert in ending:
             _resolve(plane, tx, alert, after.evaluated, causes[_place(alert)])
         for alert in gone:
@@ -62,6 +62,12 @@ def move_alerts(plane: Plane, group: RuleGroup, after: GroupRow, *, remove: bool
 def silence_of(plane: Plane, labels: Mapping[str, str]) -> Waiver | None:
     """The silence that covers an alert now; matchers see its labels, and its name as `alert` too."""
     return plane.waivers.active("silence", {**labels, "alert": labels.get("alertname", "")})
+
+
+def _outlasts(plane: Plane, alert: AlertRow) -> bool:
+    """Whether a silence or a load test kept an alert quiet when it began to fire, and nothing does any more."""
+    quiet = bool(alert.muted_by or alert.silence)
+    return quiet and silence_of(plane, alert.labels) is None and not still_muted(plane, alert)
 
 
 def _active(plane: Plane, group: RuleGroup, after: GroupRow, known: Mapping[str, AlertRow]) -> Sequence[AlertRow]:
@@ -104,13 +110,14 @@ def _fire(plane: Plane, tx: Tx, alert: AlertRow, at: datetime, cause: str, silen
     )
 
 
-def _unmute(plane: Plane, tx: Tx, alert: AlertRow, at: datetime, cause: str, silence: Waiver | None) -> None:
-    """The load is over and the alert is not: it counts from now on."""
+def _unmute(plane: Plane, tx: Tx, alert: AlertRow, at: datetime, cause: str) -> None:
+    """What kept it quiet is over and the alert is not: it counts from now on."""
     plane.ledger.record(
         tx, "alert.unmuted", actor=ACTOR, cause=alert.fired_event or cause, subjects=alert.subjects, time=at,
-        key=f"alert.unmuted:{alert.id}", data={**_told(alert), **_quieted(silence), "muted_by": alert.muted_by},
+        key=f"alert.unmuted:{alert.id}",
+        data={**_told(alert), **_quieted(None), "muted_by": alert.muted_by or f"silence {alert.silence}"},
     )  # fmt: skip
-    rows.put_alert(tx, replace(alert, muted_by=""))
+    rows.put_alert(tx, replace(alert, muted_by="", silence=""))
 
 
 def _quieted(silence: Waiver | None) -> dict[str, Any]:
