@@ -72,6 +72,14 @@ class WorkingCopy:
         where = given or f"{self.root} ({' or '.join(FOLDERS)})"
         raise NotFound(f"no workflow in {where}; name a file with -W")
 
+    def files(self) -> list[str]:
+        """Paths of what a commit of everything would hold; outside of Git, of every file."""
+        if not self.git:
+            return sorted(path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
+        listed = _git(self.root, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+        names = {name for line in listed for name in line.split("\0") if name}
+        return sorted(name for name in names if (self.root / name).is_file())
+
     def shown(self, path: Path) -> str:
         """A path as errors name it: relative to the working copy."""
         absolute = path.resolve()

@@ -10,6 +10,7 @@ OWN_COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("opsroom.surfaces.cli.serve", "Start the server; everything below that names a noun asks it."),
     "sign-in": ("opsroom.surfaces.cli.sign_in", "Print a fresh link that signs you in to the pages, once."),
     "init": ("opsroom.surfaces.cli.init", "Write a small ops repo, commented, to start from."),
+    "check": ("opsroom.surfaces.cli.check", "Check an ops repo's files before they are pushed, without a server."),
     "run": ("opsroom.surfaces.cli.run", "Run a repository's workflows here, without a server."),
     "expression": ("opsroom.surfaces.cli.expression", "Evaluate an expression of the workflow language."),
     "demo": ("opsroom.surfaces.cli.demo", "Run the example team's story from push to postmortem."),
