@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opsroom.app.actions import AreaActions
+from opsroom.app.git_access import git_credentials
 from opsroom.contracts.area import Area
 from opsroom.contracts.plane import Plane
 from opsroom.contracts.ports import Connector
@@ -82,7 +83,7 @@ def build_plane(
     plane = Plane(
         settings=settings, clock=clock, journal=journal, store=store, ledger=ledger, queue=queue,
         blobs=Blobs(settings.state / "blobs"), secrets=hidden, actors=people, waivers=Waivers(store, ledger, clock),
-        repos=Repos(settings.state / "repos"), catalogs=catalogs, outbound=Outbound(allow=settings.outbound_allow),
+        repos=Repos(settings.state / "repos", credentials=git_credentials(hidden), ssh=settings.git_ssh), catalogs=catalogs, outbound=Outbound(allow=settings.outbound_allow),
         telemetry=(telemetry or _embedded)(settings, clock, journal), engine=engine, areas=tuple(areas), migrations=tuple(migrations),
         answers=_answers(areas), notifiers={one.kind: one for connector in connectors for one in connector.notifiers},
     )  # fmt: skip

@@ -26,14 +26,21 @@ _SAFE = (
 )  # fmt: skip
 
 
+_SSH_FAILED = "fatal: Could not read from remote repository"
+_SSH_WAYS_OUT = {
+    "Host key verification failed": " Add the host's key to the known hosts that OPSROOM_GIT_SSH names.",
+    "Permission denied": " Let the key in there that OPSROOM_GIT_SSH names, or name another.",
+}
+
+
 def run_git(
-    *arguments: str, folder: Path, url: str = "", credentials: Credentials | None = None, seconds: float = 120
-) -> str:
+    *arguments: str, folder: Path, url: str = "", credentials: Credentials | None = None, ssh: str = "ssh", seconds: float = 120
+) -> str:  # fmt: skip
     """Runs `git ARGUMENTS` in `folder` and returns its output. `url` is the one talked to, for its credentials, which reach git by its
-    environment only. Errors: the tool is missing; Conflict when a push is rejected; else Unavailable with git's own last line."""
+    environment only; `ssh` is the command, with options, that reaches ssh:// ones. Errors: the tool is missing; Conflict when a push is rejected; else Unavailable with git's own last line."""
     environment = child_environment("SSH_AUTH_SOCK") | {
         "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": PROTOCOLS,
-        "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=10", "LC_ALL": "C",
+        "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes -o ConnectTimeout=10", "LC_ALL": "C",
     }  # fmt: skip
     known = credentials(url) if credentials and url else None
     if known is not None:
@@ -101,6 +108,10 @@ def git_directory(path: Path) -> Path | None:
 
 def _failure(verb: str, url: str, err: str) -> Exception:
     lines = [line.strip() for line in err.splitlines() if line.strip() and not line.startswith("hint:")]
+    at = next((number for number, line in enumerate(lines) if line.startswith(_SSH_FAILED)), 0)
+    if at:  # What ssh said before git gave up says why.
+        way_out = next((text for sign, text in _SSH_WAYS_OUT.items() if sign in lines[at - 1]), "")
+        return Unavailable(f"git {verb} {shown_url(url)}: {lines[at - 1]}{way_out}")
     told = next(
         (line for line in lines if line.startswith(("fatal:", "error:", "remote: error:"))), lines[-1] if lines else ""
     )

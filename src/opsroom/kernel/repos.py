@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from opsroom.kernel.commits import Commit, Files, Refs, commit_file, commit_value, contains, read_blob, read_refs
 from opsroom.kernel.errors import Conflict, Invalid, NotFound, UserError
@@ -56,17 +56,24 @@ class _Watched:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+class Access(TypedDict):
+    """How git is let in where it asks who comes."""
+
+    credentials: Credentials | None
+    ssh: str
+
+
 class Repos:
     """Mirrors under `folder`, one bare repository each. Safe to use from many threads; `poll` from one.
 
     `remote_seconds` is how often another machine is asked; a local folder is looked at on every poll."""
 
     def __init__(
-        self, folder: Path, *, credentials: Credentials | None = None, remote_seconds: float = REMOTE_SECONDS,
+        self, folder: Path, *, credentials: Credentials | None = None, ssh: str = "ssh", remote_seconds: float = REMOTE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._folder = folder
-        self._credentials = credentials
+        self._access: Access = {"credentials": credentials, "ssh": ssh}
         self._remote_seconds = remote_seconds
         self._monotonic = monotonic
         self._watched: dict[str, _Watched] = {}
@@ -201,7 +208,7 @@ class Repos:
         commit = commit_file(repository, head, path, after.encode(), message, author)
         lease = f"--force-with-lease=refs/heads/{branch}:{head.id}"
         arguments = ("push", "--quiet", "--no-verify", lease, "--", watched.url, f"{commit}:refs/heads/{branch}")
-        run_git(*arguments, folder=watched.mirror, url=watched.url, credentials=self._credentials)
+        run_git(*arguments, folder=watched.mirror, url=watched.url, **self._access)
         return commit
 
     def close(self) -> None:
@@ -267,7 +274,7 @@ class Repos:
             mirror.mkdir(parents=True, exist_ok=True)
             run_git("init", "--bare", "--quiet", "--initial-branch=main", folder=mirror)
         options = ("--quiet", "--prune", "--force", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
-        run_git("fetch", *options, "--", url, *_REFSPECS, folder=mirror, url=watched.url, credentials=self._credentials)
+        run_git("fetch", *options, "--", url, *_REFSPECS, folder=mirror, url=watched.url, **self._access)
         head = self._source_head(watched)
         repository = self._open(watched.name)
         if head.startswith("refs/heads/"):
@@ -282,7 +289,7 @@ class Repos:
             directory = git_directory(folder)
             return (directory / "HEAD").read_text("utf-8").removeprefix("ref:").strip() if directory else ""
         arguments = ("ls-remote", "--symref", "--", watched.url, "HEAD")
-        told = run_git(*arguments, folder=watched.mirror, url=watched.url, credentials=self._credentials)
+        told = run_git(*arguments, folder=watched.mirror, url=watched.url, **self._access)
         return told.split()[1] if told.startswith("ref: ") else ""
 
     def _changes(self, watched: _Watched) -> Iterator[RefChange]:

@@ -52,6 +52,7 @@ class Settings:
     request_bytes: int = _setting(8_000_000, "limit of an HTTP request's body")
     secret_env: str = _setting("", "environment variables that `env:NAME` references may read, comma separated")
     secret_files: str = _setting("", "folders that `file:PATH` references may read from, comma separated")
+    git_ssh: str = _setting("ssh", "command by which Git reaches ssh:// repositories, with its options")
     outbound_allow: str = _setting("", "internal addresses user-supplied URLs may reach: CIDRs, comma separated")
     session_hours: int = _setting(12, "life of a browser session")
     token: str = _setting("", "token the command line sends; empty: the one in the keys folder")
