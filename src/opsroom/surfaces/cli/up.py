@@ -27,6 +27,7 @@ def up(repo: str, port: int, folder: Path) -> None:
 
     Without --repo the example team's story begins at once, and its progress is printed. Ctrl-C ends the server; with the example
     team its services too, while your own go on until `opsroom down`."""
+    signal.signal(signal.SIGTERM, _interrupt)  # From here on SIGTERM is Ctrl-C, and what is started is ended.
     if repo:
         _own(repo, port, folder.absolute() / "own")
     else:
@@ -40,15 +41,16 @@ def _own(repo: str, port: int, folder: Path) -> None:
     _check_repository(repo)
     path = Path(repo).expanduser()
     server = Server(folder=folder, port=port, repo=str(path.absolute()) if path.exists() else repo, example=False)
-    server.start()
-    server.wait()
-    api = Api(server.url, server.token)
-    _say_where(server, api.post("sign-in-links")["url"])
     try:
+        server.start()
+        server.wait()
+        api = Api(server.url, server.token)
+        _say_where(server, api.post("sign-in-links")["url"])
         _stay(server)
     finally:
         server.end()
-        click.echo(f"What is deployed goes on running. To end it: opsroom down --state {_shown(server.state)}")
+        if server.serving is not None:
+            click.echo(f"What is deployed goes on running. To end it: opsroom down --state {_shown(server.state)}")
 
 
 def _shown(path: Path) -> Path:
@@ -80,10 +82,10 @@ def _example(port: int, folder: Path) -> None:
         Server(folder=folder, port=port, repo="").stop()
         shutil.rmtree(folder)
     stage = set_up(folder, port=port)
-    _say_where(stage.server, stage.api.post("sign-in-links")["url"])
-    story = stage.story(click.echo, killing=False)
-    threading.Thread(target=story.run, name="story", daemon=True).start()
     try:
+        _say_where(stage.server, stage.api.post("sign-in-links")["url"])
+        story = stage.story(click.echo, killing=False)
+        threading.Thread(target=story.run, name="story", daemon=True).start()
         _stay(stage.server)
     finally:
         stage.close()
@@ -109,14 +111,13 @@ def _lend_token(server: Server) -> bool:
 
 
 def _stay(server: Server) -> None:
-    """Until the server ends or someone ends this: SIGTERM is Ctrl-C."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    """Until the server ends or someone ends this."""
     assert server.serving is not None
     try:
         server.serving.wait()
     except KeyboardInterrupt:
         click.echo("ending …")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

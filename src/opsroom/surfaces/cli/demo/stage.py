@@ -51,8 +51,13 @@ def set_up(folder: Path, *, port: int = 0) -> Stage:
         "BACKUP_STORE": str(folder / "backups"),
         "HOST_FOLDER": str(server.host_folder),
     })  # fmt: skip
-    server.start()
-    listening = server.wait()
+    try:
+        server.start()
+        listening = server.wait()
+    except BaseException:  # An interruption too: nothing that was started may stay.
+        server.stop()
+        receivers.close()
+        raise
     apis.append(Api(server.url, server.token))
     return Stage(team=team, server=server, receivers=receivers, api=apis[0], listening=listening)
 
