@@ -29,6 +29,7 @@ class SmallServer:
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._idle: set[asyncio.StreamWriter] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def start(self, port: int = 0) -> None:
@@ -39,6 +40,15 @@ class SmallServer:
     def kill(self) -> None:
         """Ends every connection and listens no more."""
         asyncio.run_coroutine_threadsafe(self._kill(), self._loop).result(5)
+
+    def close_idle(self) -> None:
+        """Ends the connections that were answered and have not asked again, as a proxy does that is configured anew."""
+
+        def close() -> None:
+            for writer in list(self._idle):
+                writer.close()
+
+        self._loop.call_soon_threadsafe(close)
 
     def stop(self) -> None:
         self.kill()
@@ -63,6 +73,7 @@ class SmallServer:
         self._writers.add(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
+                self._idle.discard(writer)
                 while self.stalled.is_set():
                     await asyncio.sleep(0.005)
                 path = head.split(b" ", 2)[1].decode()
@@ -72,10 +83,12 @@ class SmallServer:
                 await writer.drain()
                 if answer in (b"", UNTIL_CLOSE):
                     return
+                self._idle.add(writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self._writers.discard(writer)
+            self._idle.discard(writer)
             writer.close()
 
 

@@ -140,13 +140,11 @@ def test_a_killed_server_fails_requests_and_comes_back(server: SmallServer) -> N
 
 
 def test_a_kept_connection_that_the_server_closed_is_not_a_failure(server: SmallServer) -> None:
-    # Between two requests the server ends its idle connections, as a proxy does when it is configured anew.
     stop = threading.Event()
 
     def close_idle() -> None:
         while not stop.wait(0.035):
-            for writer in list(server._writers):
-                server._loop.call_soon_threadsafe(writer.close)
+            server.close_idle()
 
     closer = threading.Thread(target=close_idle)
     closer.start()
