@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import base64
-import http.server
-import threading
 import time
-from collections.abc import Iterator
-
-import pytest
 
 from area_plane import AreaPlane
+from git_door import git_door
 from opsroom.app.git_access import git_credentials, secret_name
 
 
-class _Door(http.server.BaseHTTPRequestHandler):
-    """A Git server that only asks who is there."""
-
-    seen: list[str]
-
-    def do_GET(self) -> None:
-        self.seen.append(self.headers.get("Authorization", ""))
-        self.send_response(401)
-        self.send_header("WWW-Authenticate", 'Basic realm="x"')
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def door() -> Iterator[str]:
-    _Door.seen = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Door)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/shop.git"
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_watched_repository_is_asked_for_with_the_secret_of_its_host(house: AreaPlane, door: str) -> None:
+def test_a_watched_repository_is_asked_for_with_the_secret_of_its_host(house: AreaPlane) -> None:
     house.plane.secrets.set("GIT_127_0_0_1", "robot:hunter-22", "person:admin")
-    house.plane.repos.watch("shop", door)
-    end = time.monotonic() + 10
-    while not (fault := house.plane.repos.faults().get("shop", "")) and time.monotonic() < end:
-        house.plane.repos.poll()
-        time.sleep(0.05)
-    assert "Basic " + base64.b64encode(b"robot:hunter-22").decode() in _Door.seen
+    with git_door() as door:
+        house.plane.repos.watch("shop", door.url)
+        end = time.monotonic() + 10
+        while not (fault := house.plane.repos.faults().get("shop", "")) and time.monotonic() < end:
+            house.plane.repos.poll()
+            time.sleep(0.05)
+    assert "Basic " + base64.b64encode(b"robot:hunter-22").decode() in door.seen
     assert "hunter-22" not in fault and "\n" not in fault
     (read,) = house.plane.ledger.find(types=("secret.read",))
     assert (read.actor, read.data["purpose"]) == ("system:git", "git at 127.0.0.1")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_door import git_door
 from opsroom.kernel.documents import load_documents
 from opsroom.kernel.errors import Conflict, Invalid, NotFound, UserError
 from opsroom.kernel.git import check_url, run_git, shown_url
@@ -324,31 +323,10 @@ def test_a_name_that_would_leave_the_folder(repos: Repos) -> None:
             repos.watch(name, "/tmp/x")
 
 
-class _Door(http.server.BaseHTTPRequestHandler):
-    """A Git server that only asks who is there."""
-
-    seen: list[str]
-
-    def do_GET(self) -> None:
-        self.seen.append(self.headers.get("Authorization", ""))
-        self.send_response(401)
-        self.send_header("WWW-Authenticate", 'Basic realm="x"')
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 def test_credentials_reach_the_server_and_nothing_else(tmp_path: Path) -> None:
-    _Door.seen = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Door)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}/x.git"
-    with pytest.raises(UserError) as caught:
-        run_git("ls-remote", "--", url, folder=tmp_path, url=url, credentials=lambda _: ("maria", "hunter22"))
-    server.shutdown()
-    server.server_close()
-    assert "Basic bWFyaWE6aHVudGVyMjI=" in _Door.seen
+    with git_door() as door, pytest.raises(UserError) as caught:
+        run_git("ls-remote", "--", door.url, folder=tmp_path, url=door.url, credentials=lambda _: ("maria", "hunter22"))
+    assert "Basic bWFyaWE6aHVudGVyMjI=" in door.seen
     assert "hunter22" not in str(caught.value) and "\n" not in str(caught.value)
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from opsroom.contracts.area import Area, Subscription
 from opsroom.contracts.plane import Plane
 from opsroom.contracts.repositories import ops_repository
-from opsroom.contracts.sentences import KERNEL_EVENTS
+from opsroom.contracts.sentences import event_types
 from opsroom.kernel.errors import Problem, UserError
 from opsroom.kernel.ledger import Event
 from opsroom.kernel.resources import Catalog, load_catalog
@@ -79,8 +79,7 @@ def _offer(plane: Plane, areas: Sequence[Area], event: Event) -> None:
 def _load(plane: Plane, areas: Sequence[Area], commit: str) -> tuple[Catalog, list[Problem]]:
     files = plane.repos.files(ops_repository(plane), commit)
     kinds = [kind for area in areas for kind in area.kinds]
-    types = [declared.name for declared in (*KERNEL_EVENTS, *(one for area in areas for one in area.events))]
-    return load_catalog(files, commit, kinds, event_types=types)
+    return load_catalog(files, commit, kinds, event_types=event_types(areas))
 
 
 def _count(catalog: Catalog) -> Mapping[str, int]:

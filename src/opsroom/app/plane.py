@@ -9,7 +9,7 @@ from typing import Any
 
 from opsroom.app.actions import AreaActions
 from opsroom.app.git_access import git_credentials
-from opsroom.contracts.area import Area
+from opsroom.contracts.area import Area, permission_scopes
 from opsroom.contracts.plane import Plane
 from opsroom.contracts.ports import Connector
 from opsroom.kernel import actors, secrets, waivers
@@ -78,7 +78,7 @@ def build_plane(
     engine = Engine(
         store=store, ledger=ledger, queue=queue, clock=clock, journal=journal, settings=settings, actions=actions,
         secrets=lambda run, job: _secrets_of(hidden, run), mask_key=lambda job: hidden.key_for(f"masks of {job}"), sandbox_problem=_sandbox_problem, redact=redactor.redact,
-        price_version=lambda: _price_version(catalogs), plane_actions=actions.names, extra_scopes=_scopes(areas),
+        price_version=lambda: _price_version(catalogs), plane_actions=actions.names, extra_scopes=permission_scopes(areas),
     )  # fmt: skip
     plane = Plane(
         settings=settings, clock=clock, journal=journal, store=store, ledger=ledger, queue=queue,
@@ -105,11 +105,6 @@ def _answers(areas: Iterable[Area]) -> Mapping[type[Any], Any]:
                 raise AssertionError(f"{question.__name__} is answered by two areas; {area.name} is the second")
             answers[question] = answer
     return answers
-
-
-def _scopes(areas: Iterable[Area]) -> frozenset[str]:
-    """Permission scopes that actions of areas ask for, beside GitHub's own."""
-    return frozenset(action.permission[0] for area in areas for action in area.actions if action.permission)
 
 
 def _price_version(catalogs: Catalogs) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -92,3 +92,8 @@ class Area:
     parts: tuple[Part, ...] = ()
     routes: tuple[ProgramRoute, ...] = ()
     blobs: Callable[[Plane], set[str]] | None = None
+
+
+def permission_scopes(areas: Iterable[Area]) -> frozenset[str]:
+    """Permission scopes that actions of these areas ask for, beside GitHub's own."""
+    return frozenset(action.permission[0] for area in areas for action in area.actions if action.permission)

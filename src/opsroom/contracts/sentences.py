@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsroom.contracts.events import EventType
 from opsroom.contracts.formats import written
 from opsroom.kernel import actors, secrets, waivers
 from opsroom.kernel.ledger import Event
 
+if TYPE_CHECKING:
+    from opsroom.contracts.area import Area
+
 _LEDGER = (("event.erased", "payload of event {event} erased: {reason}"),)
 KERNEL_EVENTS: tuple[EventType, ...] = tuple(
     EventType(name=name, sentence=sentence)
     for name, sentence in (*actors.EVENTS, *secrets.EVENTS, *waivers.EVENTS, *_LEDGER)
 )
+
+
+def event_types(areas: Iterable[Area]) -> list[str]:
+    """The names of every type of event there is: the kernel's and those of these areas."""
+    return [declared.name for declared in (*KERNEL_EVENTS, *(one for area in areas for one in area.events))]
 
 
 class Sentences:

@@ -82,3 +82,20 @@ jobs:
     for words in ((), ("--unsandboxed",)):
         [job] = json.loads(opsroom(text, *words, "--json").stdout)["jobs"]
         assert (job["conclusion"], job["outputs"]) == ("success", {"own": "1"})
+
+
+def test_a_folder_in_the_place_of_a_file_fails_the_step_and_nothing_else(opsroom: Opsroom) -> None:
+    text = """
+on: push
+jobs:
+  a:
+    runs-on: x
+    steps:
+      - run: rm "$GITHUB_OUTPUT"; mkdir "$GITHUB_OUTPUT"
+      - if: always()
+        run: echo next
+"""
+    for words in ((), ("--unsandboxed",)):
+        [job] = json.loads(opsroom(text, *words, "--json").stdout)["jobs"]
+        assert [step["conclusion"] for step in job["steps"]] == ["failure", "success"]
+        assert "GITHUB_OUTPUT" in job["steps"][0]["error"] and "is no ordinary file" in job["steps"][0]["error"]

@@ -26,6 +26,7 @@ def check(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
     """Check the resources, rules and workflows of an ops repo, as a server does that hears of its push: of the one in FOLDER, else of the repository here.
 
     Files that Git ignores are left out. Ends with 1 where something is wrong."""
+    from opsroom.contracts.sentences import event_types
     from opsroom.kernel.resources import load_catalog
     from opsroom.workflows.working_copy import WorkingCopy
 
@@ -36,7 +37,7 @@ def check(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
         copy = replace(copy, root=folder.resolve())  # It may be a part of a larger repository, as the example's is.
     files = {path: (copy.root / path).read_bytes() for path in copy.files()}
     catalog, problems = load_catalog(
-        files, copy.commit, [kind for area in areas for kind in area.kinds], event_types=_event_types(areas)
+        files, copy.commit, [kind for area in areas for kind in area.kinds], event_types=event_types(areas)
     )
     workflows, wrong = _workflows(copy, areas)
     problems = sorted([*problems, *wrong])
@@ -51,10 +52,10 @@ def check(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
 
 def _workflows(copy: WorkingCopy, areas: list[Area]) -> tuple[int, list[Problem]]:
     """How many workflow files there are, and what is wrong with them."""
+    from opsroom.contracts.area import permission_scopes
     from opsroom.workflows.syntax import read_workflow
 
     actions = frozenset(action.name.removeprefix("opsroom/") for area in areas for action in area.actions)
-    scopes = frozenset(action.permission[0] for area in areas for action in area.actions if action.permission)
     try:
         paths = copy.workflow_files()
     except NotFound:
@@ -62,7 +63,11 @@ def _workflows(copy: WorkingCopy, areas: list[Area]) -> tuple[int, list[Problem]
     problems: list[Problem] = []
     for path in paths:
         _, wrong = read_workflow(
-            path.read_bytes(), copy.shown(path), extra_scopes=scopes, plane_actions=actions, all_told=True
+            path.read_bytes(),
+            copy.shown(path),
+            extra_scopes=permission_scopes(areas),
+            plane_actions=actions,
+            all_told=True,
         )
         problems += wrong
     return len(paths), problems
@@ -74,9 +79,3 @@ def _areas() -> list[Area]:
     modules = dict.fromkeys(noun.module for section in SECTIONS for noun in section.nouns)
     found = (getattr(importlib.import_module(module), "AREA", None) for module in modules)
     return [area for area in found if area is not None]
-
-
-def _event_types(areas: list[Area]) -> list[str]:
-    from opsroom.contracts.sentences import KERNEL_EVENTS
-
-    return [declared.name for declared in (*KERNEL_EVENTS, *(one for area in areas for one in area.events))]

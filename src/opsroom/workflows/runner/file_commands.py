@@ -6,6 +6,7 @@ Source: "Workflow commands for GitHub Actions", environment files. A file that b
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from opsroom.kernel.errors import Invalid
@@ -95,7 +96,10 @@ def _read(path: Path, variable: str) -> str:
             f"{variable}: {path.name} is no ordinary file ({error.strerror}); write to it, do not replace it"
         ) from error
     try:
-        raw = os.read(descriptor, _FILE_LIMIT + 1) if os.fstat(descriptor).st_size else b""
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise Invalid(f"{variable}: {path.name} is no ordinary file; write to it, do not replace it")
+        raw = os.read(descriptor, _FILE_LIMIT + 1) if found.st_size else b""
     finally:
         os.close(descriptor)
     if len(raw) > _FILE_LIMIT:

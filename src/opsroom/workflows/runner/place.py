@@ -100,7 +100,7 @@ def _sandboxed(request: Request) -> Place:
     words = sandbox.command(
         mounts=mounts,
         private={_INSIDE_SCRIPTS: _SCRIPTS_BYTES},
-        shared=folder.parent.parent,
+        shared=folder.parents[min(2, len(folder.parents) - 1)],
         hidden=folder.parents[3:4],
     )
     path = sandbox.search_path(request.path)

@@ -38,15 +38,16 @@ class SpareFiles:
         signal.signal(signal.SIGIO, signal.SIG_IGN)
 
     def give(self, path: Path) -> None:
-        """Keeps a file that is as it was made; what was written may be a secret, so any other is removed at once."""
+        """Keeps a file that is as it was made; what was written may be a secret, so any other is removed at once. A folder that the job
+        put in its place goes with the temp folder."""
         try:
-            untouched = _untouched(path.lstat())
+            found = path.lstat()
         except FileNotFoundError:
             return
-        if untouched:
+        if _untouched(found):
             self._paths.append(path)
-        else:
-            path.unlink()
+        elif not stat.S_ISDIR(found.st_mode):
+            path.unlink(missing_ok=True)
 
     def take(self, path: Path) -> None:
         """Makes an empty file at `path`, where there is none."""
@@ -103,11 +104,10 @@ def _moved(old: Path, new: Path) -> bool:
                     return True
             finally:
                 os.close(descriptor)
-        except (
-            OSError
-        ):  # Still open elsewhere, or the job removed it, put a link in its place, or took the right to open it.
-            pass
-    old.unlink(missing_ok=True)
+        except OSError:
+            pass  # Still open elsewhere, or the job removed it, replaced it, or took the right to open it.
+    if not old.is_dir():
+        old.unlink(missing_ok=True)
     return False
 
 
